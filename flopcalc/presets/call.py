@@ -126,7 +126,8 @@ class CallLog:
     trace: gives what torch's tracer records of the same forward: another forward, since a size is a tensor there. It
     raises ToolFailsError where the tracer fails. fused: by their indices, the modules that run as one kernel where
     there is no log: "attention", "attention without weights", or "layer" for an encoder layer. again: gives the log of
-    a second forward. cut_off: a module that gets or gives a tensor whose gradient function torch does not find.
+    a second forward. cut_off: a module that gets or gives a tensor whose gradient function torch does not find. made: a
+    module that is not among the nodes, since the forward has made it.
     """
 
     def __init__(
@@ -137,6 +138,7 @@ class CallLog:
         fused: Mapping[int, str] | None = None,
         again: "Callable[[], CallLog] | None" = None,
         cut_off: int | None = None,
+        made: str | None = None,
     ) -> None:
         self.nodes = nodes
         self.calls = calls
@@ -144,6 +146,7 @@ class CallLog:
         self._trace = trace
         self._again = again
         self.cut_off = cut_off
+        self.made = made
 
     def within(self, state: State) -> "CallLog":
         """The same log; the forwards that it runs later are run while the module is in a state."""
@@ -155,6 +158,7 @@ class CallLog:
             self.fused,
             None if again is None else run_within(state, lambda: again().within(state)),
             self.cut_off,
+            self.made,
         )
 
     def of(self, level: Level) -> Iterator[Call]:
@@ -194,7 +198,7 @@ class CallLog:
     def visits(self) -> list[int]:
         """How often a walk over the tree of modules comes to each of them: twice to one that two modules hold."""
         found = [0] * len(self.nodes)
-        waiting = [0] if self.nodes else []
+        waiting = [0]
         while waiting:
             index = waiting.pop()
             found[index] += 1

@@ -14,13 +14,11 @@ def without_fused(log: CallLog, layers: Callable[[str], bool]) -> CallLog:
     hook, as many counters add them; the attention inside of it then runs as one kernel.
     """
     gone = {index for index, kind in log.fused.items() if kind != "layer" or layers(log.nodes[index].name)}
-    if not gone:
-        return log
 
     def kept(call: Call) -> Call:
-        # The call of the module itself stays. Places stay, too: calls refer to them.
-        above = call.running if call.level != "module" else call.running[:-1]
-        return _NOTHING if gone.intersection(above) else call
+        # Calls of modules stay: attention calls none, and counters under which layers are one kernel read none. Places
+        # stay, too: calls refer to them.
+        return _NOTHING if call.level != "module" and gone.intersection(call.running) else call
 
     def trace() -> CallLog:
         return CallLog(log.nodes, tuple(map(kept, log.operators)))
@@ -30,6 +28,6 @@ def without_fused(log: CallLog, layers: Callable[[str], bool]) -> CallLog:
 
 
 def _is_inside(log: CallLog, index: int, others: set[int]) -> bool:
-    """Whether a module runs inside of others."""
+    """Whether a module runs inside of others only."""
     calls = (call for call in log.of("module") if call.node == index)
-    return any(others.intersection(call.running[:-1]) for call in calls)
+    return all(others.intersection(call.running[:-1]) for call in calls)

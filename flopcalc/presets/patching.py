@@ -5,6 +5,7 @@ that DeepSpeed replaces `Tensor.__matmul__`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import zip_longest
 from math import prod
 from typing import Any
 
@@ -30,13 +31,7 @@ def left_aligned(call: Call) -> tuple[str, int]:
     """One for each element of a sum or product, with shapes aligned at the first axis, as ptflops and calflops do."""
     one, other = call.argument(0, "input"), call.argument(1, "other")
     tensors = [value.shape for value in (one, other) if isinstance(value, Sized)]
-    if not tensors:
-        return "", 1
-    if len(tensors) == 1:
-        return "", prod(tensors[0])
-    rank = max(map(len, tensors))
-    padded = [(*shape, *[1] * (rank - len(shape))) for shape in tensors]
-    return "", prod(map(max, *padded))
+    return "", prod(map(max, zip_longest(*tensors, fillvalue=1)))
 
 
 WHAT = {

@@ -1,6 +1,7 @@
 """DeepSpeed's flops profiler, and calflops, a copy of it: they replace functions, and hook recurrent layers only."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import repeat, zip_longest
 from math import prod
 from typing import Any
 
@@ -23,25 +24,24 @@ def _twice(call: Call) -> tuple[str, int]:
     return "products, 2 per MAC", 2 * call.sized(0).numel * call.sized(1, "weight").shape[0]
 
 
-def _spatial(value: Any, axes: int) -> tuple[int, ...]:
-    return value if isinstance(value, tuple) else (value,) * axes
+def _spatial(value: Any) -> Iterable[int]:
+    return value if isinstance(value, tuple) else repeat(value)
 
 
 def _convolved(call: Call) -> tuple[str, int]:
     x, weight = call.sized(0), call.sized(1, "weight")
-    taps, axes = weight.shape[2:], len(x.shape) - 2
-    stride = _spatial(call.argument(3, "stride", 1), axes)
-    padding: Any = call.argument(4, "padding", 0)
-    dilation = _spatial(call.argument(5, "dilation", 1), axes)
+    taps, padding = weight.shape[2:], call.argument(4, "padding", 0)
+    stride, dilation = _spatial(call.argument(3, "stride", 1)), _spatial(call.argument(5, "dilation", 1))
     groups = call.argument(6, "groups", 1)
     if weight.shape[1] * groups != x.shape[1]:
         raise ValueError("an input without a batch")
     if padding == "same":
-        padding = tuple(d * (k - 1) // 2 for d, k in zip(dilation, taps, strict=True))
-    padding = _spatial(0 if padding == "valid" else padding, axes)
+        padding = tuple(d * (k - 1) // 2 for d, k in zip(dilation, taps, strict=False))
+    padding = _spatial(0 if padding == "valid" else padding)
+    # An input without a batch has one axis less: its channels are taken for a batch, and a line for channels.
     out = prod(
         (size + 2 * p - (d * (k - 1) + 1)) // s + 1
-        for size, p, d, k, s in zip(x.shape[2:], padding, dilation, taps, stride, strict=True)
+        for size, p, d, k, s in zip(x.shape[2:], padding, dilation, taps, stride, strict=False)
     )
     positions = x.shape[0] * out
     macs = prod(taps) * x.shape[1] * (weight.shape[0] // groups) * positions
@@ -51,13 +51,12 @@ def _convolved(call: Call) -> tuple[str, int]:
 
 def _transposed_flops(call: Call, calflops: bool) -> tuple[str, int]:
     x, weight = call.sized(0), call.sized(1, "weight")
-    taps, axes = weight.shape[2:], len(x.shape) - 2
-    stride, padding, extra = (
-        _spatial(call.argument(3 + i, name, default), axes)
-        for i, (name, default) in enumerate((("stride", 1), ("padding", 0), ("output_padding", 0)))
-    )
-    groups, dilation = call.argument(6, "groups", 1), _spatial(call.argument(7, "dilation", 1), axes)
-    sizes = zip(x.shape[2:], stride, padding, dilation, taps, extra, strict=True)
+    taps, extra = weight.shape[2:], call.argument(5, "output_padding", 0)
+    stride, padding = _spatial(call.argument(3, "stride", 1)), _spatial(call.argument(4, "padding", 0))
+    # For a given size of the output torch computes a list.
+    extra = _spatial(tuple(extra) if isinstance(extra, list) else extra)
+    groups, dilation = call.argument(6, "groups", 1), _spatial(call.argument(7, "dilation", 1))
+    sizes = zip(x.shape[2:], stride, padding, dilation, taps, extra, strict=False)
     if calflops:
         # The sizes of a convolution in the other direction.
         out = prod((size + 2 * p - (d * (k - 1) + 1)) // s + 1 for size, s, p, d, k, _ in sizes)
@@ -79,23 +78,19 @@ def _transposed_of_calflops(call: Call) -> tuple[str, int]:
 
 
 def _batch_norm(call: Call) -> tuple[str, int]:
-    affine = call.argument(3, "weight") is not None
-    training = bool(call.argument(5, "training", False))
-    return "batch norm", call.sized(0).numel * ((5 if affine else 4) if training else 2 if affine else 1)
+    # Functions of torch that are written in Python come with such options by name.
+    affine = call.kwargs["weight"] is not None
+    each = (5 if affine else 4) if call.kwargs["training"] else 2 if affine else 1
+    return "", call.sized(0).numel * each
 
 
-def _norm_of(position: int) -> OfFunction:
-    def rule(call: Call) -> tuple[str, int]:
-        return call.via.partition(".")[2].replace("_", " "), call.sized(0).numel * (
-            5 if call.argument(position, "weight") is not None else 4
-        )
-
-    return rule
+def _norm(call: Call) -> tuple[str, int]:
+    return "", call.sized(0).numel * (5 if call.kwargs["weight"] is not None else 4)
 
 
 def _by_position(call: Call, position: int = 0) -> Sized:
     """A tensor that a replacement takes by position only."""
-    if len(call.args if call.positions is None else call.args[: call.positions]) <= position:
+    if len(call.args[: call.positions]) <= position:
         raise IndexError(f"argument {position + 1} is given by name")
     return call.sized(position)
 
@@ -115,10 +110,11 @@ def _upsampled(call: Call) -> tuple[str, int]:
 
 
 def _upsampled_of_calflops(call: Call) -> tuple[str, int]:
-    x, size, scale = _by_position(call), call.argument(1, "size"), call.argument(2, "scale_factor")
+    x, size, scale = _by_position(call), call.argument(1, "size"), call.kwargs.get("scale_factor")
     if size is not None:
         return "upsampling", prod(size) if isinstance(size, list | tuple) else int(size)
-    # The factor is computed, and dropped. It takes the batch for the number of axes.
+    # The factor is computed, and dropped. It takes the batch for the number of axes. What `upsample` is given by
+    # position comes here again by name, as `interpolate`.
     if isinstance(scale, list) or (isinstance(scale, tuple) and len(scale) != x.shape[0]):
         raise TypeError("a power of several scale factors")
     return "upsampling", x.numel
@@ -139,18 +135,16 @@ def _addmm_twice(call: Call) -> tuple[str, int]:
 
 def _einsum(call: Call) -> tuple[str, int]:
     equation, *operands = call.args
-    if not isinstance(equation, str) or not all(isinstance(one, Sized) for one in operands):
+    # Of numbers in the place of letters torch makes an equation: the source has more arguments.
+    if call.positions not in (None, len(call.args)):
         raise ToolFailsError("it takes an equation and tensors for torch.einsum")
     return "products, 2 per MAC", int(printed_flops(equation, [one.shape for one in operands]))
 
 
 def _broadcast(call: Call) -> tuple[str, int]:
-    tensors = [value.shape for value in (call.argument(0, "input"), call.argument(1, "other"))
-               if isinstance(value, Sized)]  # fmt: skip
-    if not tensors:
-        return "", 1
-    rank = max(map(len, tensors))
-    return "", prod(max(sizes) for sizes in zip(*[(*[1] * (rank - len(one)), *one) for one in tensors], strict=True))
+    one, other = call.argument(0, "input"), call.argument(1, "other")
+    tensors = [value.shape for value in (one, other) if isinstance(value, Sized)]
+    return "", prod(map(max, zip_longest(*map(reversed, tensors), fillvalue=1)))
 
 
 def _sdpa(call: Call) -> tuple[str, int]:
@@ -165,8 +159,7 @@ _BOTH = {
     elements: "relu prelu elu leaky_relu relu6 silu gelu softmax",
     _pooled: " ".join(POOLS),
     _batch_norm: "batch_norm",
-    _norm_of(2): "layer_norm group_norm",
-    _norm_of(3): "instance_norm",
+    _norm: "layer_norm group_norm instance_norm",
     _free: "embedding",
 }
 _DEEPSPEED: dict[str, OfFunction] = {
@@ -214,9 +207,10 @@ def calflops(log: CallLog) -> Iterator[Amount]:
 
 def _moves(value: Any) -> bool:
     """Whether an argument has a method `to`: a tensor, a packed sequence, and what other classes may have."""
-    if isinstance(value, tuple) and not isinstance(value, Sized):
-        return len(value) == 4 and all(isinstance(one, Sized) for one in value[:2])
-    return isinstance(value, Sized | Mapping)
+    if isinstance(value, Sized | Mapping):
+        return True
+    # A packed sequence has rows, the number of them in each step, and two orders.
+    return isinstance(value, tuple) and len(value) == 4 and isinstance(value[1], Sized) and len(value[1].shape) == 1
 
 
 def _profiled(log: CallLog, rules: Mapping[str, OfFunction], ways: list[int]) -> Iterator[Amount]:
@@ -230,7 +224,8 @@ def _profiled(log: CallLog, rules: Mapping[str, OfFunction], ways: list[int]) ->
             except ERRORS as error:
                 raise ToolFailsError(f"its rule for {call.name} fails: {error}") from None
             yield Amount(call.node, "recurrent layers", amount * ways[call.node])
-        elif call.level == "function":
+        else:
+            # Of kernels the name is empty.
             name = call.via
             if name == "operator" and call.name in ("Tensor.matmul", "Tensor.__matmul__"):
                 name = "Tensor.__matmul__"

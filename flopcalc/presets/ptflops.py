@@ -13,15 +13,15 @@ _OfModule = Callable[[Node, Call], tuple[str, int]]
 
 def _x(call: Call) -> Sized:
     """What a hook gets as `input[0]`."""
-    if not call.args or not isinstance(call.args[0], Sized):
+    if not call.args:
         raise ToolFailsError(f"it needs the input of {call.name} by position")
-    return call.args[0]
+    x: Sized = call.args[0]
+    return x
 
 
 def _out(call: Call) -> Sized:
-    if not isinstance(call.out, Sized):
-        raise ToolFailsError(f"it needs one tensor as the output of {call.name}")
-    return call.out
+    out: Sized = call.out
+    return out
 
 
 def _has_bias(node: Node) -> bool:
@@ -128,7 +128,7 @@ def _resized(call: Call) -> tuple[str, int | float]:
     if size is not None:
         return "", planes * (prod(size) if isinstance(size, list | tuple) else int(size) ** axes)
     if isinstance(scale, tuple) and len(scale) == axes:
-        return "", x.numel * int(prod(scale))
+        return "", x.numel * prod(map(int, scale))
     return "", x.numel * scale**axes
 
 
@@ -138,7 +138,7 @@ def _matmul(call: Call) -> tuple[str, int]:
 
 def _addmm(call: Call) -> tuple[str, int]:
     first, second = call.sized(1, "mat1"), call.sized(2, "mat2")
-    bias = call.sized(0).numel if call.kwargs.get("beta", 1) != 0 else 0
+    bias = call.sized(0).numel if call.kwargs.get("beta") != 0 else 0
     return "products", first.numel * second.shape[-1] + bias
 
 
@@ -155,13 +155,15 @@ _PTFLOPS_FUNCTIONS: dict[str, OfFunction] = {
 def ptflops(log: CallLog) -> Iterator[Amount]:
     """Ptflops 0.7.5, back end pytorch: its hooks, and its replacements of functions that the modules call."""
     ways = _ways_above_rules(log)
-    batch = _batch(log)
+    batch, hooked = _batch(log), 0
     for call in log.of("module"):
         rule = _PTFLOPS.get(call.name)
         if rule is not None and ways[call.node]:
             what, amount = _applied(rule, log.nodes[call.node], call)
-            # Of what its hooks count it reports the mean over the batch; of functions the whole.
-            yield Amount(call.node, what, int(amount) * ways[call.node] // batch)
+            # Of what its hooks count it reports the mean over the batch, rounded down; of functions the whole.
+            before = hooked // batch
+            hooked += int(amount) * ways[call.node]
+            yield Amount(call.node, what, hooked // batch - before)
     yield from replaced(log, _PTFLOPS_FUNCTIONS)
 
 
@@ -172,7 +174,11 @@ def _batch(log: CallLog) -> int:
     """
     whole = log.outermost
     given = whole.args[0] if whole is not None and len(whole.args) == 1 and not whole.kwargs else None
-    return (given.shape[0] if isinstance(given, Sized) and given.shape else 1) or 1
+    if not isinstance(given, Sized):
+        return 1
+    if not given.shape or not given.shape[0]:
+        raise ToolFailsError("it divides by the length of the input, which has none")
+    return given.shape[0]
 
 
 def _ways_above_rules(log: CallLog) -> list[int]:

@@ -8,17 +8,17 @@ from flopcalc.presets.call import Call, Node, Sized
 _Cell = Callable[[int, int, bool, int], int]
 
 
-def thop_rnn(c: int, h: int, bias: bool, projected: int = 0) -> int:
+def thop_rnn(c: int, h: int, bias: bool, projected: int) -> int:
     """One step of a plain recurrent cell."""
     return h * (c + h) + h + 2 * h * bias
 
 
-def thop_gru(c: int, h: int, bias: bool, projected: int = 0) -> int:
+def thop_gru(c: int, h: int, bias: bool, projected: int) -> int:
     """One step of a GRU cell: three gates, and four element-wise operations."""
     return 3 * ((h + c) * h + h + 2 * h * bias) + 4 * h
 
 
-def thop_lstm(c: int, h: int, bias: bool, projected: int = 0) -> int:
+def thop_lstm(c: int, h: int, bias: bool, projected: int) -> int:
     """One step of an LSTM cell: four gates, and four element-wise operations."""
     return 4 * ((c + (projected or h)) * h + h + 2 * h * bias) + 4 * h + h * projected
 
@@ -45,9 +45,7 @@ def weights_stack(node: Node, call: Call, *, twice: bool) -> int:
 
     twice: products count 2 per multiply-add, less one for each gate, as in the latter two.
     """
-    given = call.args[0] if call.args else None
-    if not isinstance(given, Sized):
-        raise ValueError("a recurrent layer was called without a plain tensor")
+    given = _given(call)
     params = dict(node.facts["params"])
     facts, step = node.facts, 0
     for layer in range(facts["num_layers"]):
@@ -59,14 +57,19 @@ def weights_stack(node: Node, call: Call, *, twice: bool) -> int:
 
 def weights_cell(node: Node, call: Call, *, twice: bool) -> int:
     """The same for one step of a cell."""
-    given = call.args[0] if call.args else None
-    if not isinstance(given, Sized):
-        raise ValueError("a recurrent cell was called without a plain tensor")
+    given = _given(call)
     params = dict(node.facts["params"])
     step = _weights(node, params["weight_ih"], params["weight_hh"], twice)
     if has_bias(node):
         step += params["bias_ih"][0] + params["bias_hh"][0]
     return step * given.shape[0]
+
+
+def _given(call: Call) -> Sized:
+    if not call.args or not isinstance(call.args[0], Sized):
+        raise ValueError("it was called without a plain tensor by position")
+    given: Sized = call.args[0]
+    return given
 
 
 def _weights(node: Node, of_input: Any, of_state: Any, twice: bool) -> int:

@@ -1,8 +1,8 @@
 """Counters that read a trace of torch's operators: fvcore and torchprofile."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from math import floor, prod
-from typing import Any
 
 from flopcalc.presets.call import Amount, Call, CallLog, Shape, Sized, ToolFailsError
 from flopcalc.presets.einsum import printed_flops
@@ -40,8 +40,8 @@ def _matmul(call: Call) -> tuple[str, int]:
     if len(call.args) != 2:
         raise ValueError("a result that is given")
     one, other = _shape(call, 0), _shape(call, 1, "other")
-    if one[-1] != other[-2]:
-        raise ValueError("the sizes of a product do not fit")
+    if len(other) == 1:
+        raise ValueError("a product with a vector")
     return "products", prod(one) * other[-1]
 
 
@@ -54,9 +54,9 @@ def _einsum(call: Call) -> tuple[str, int]:
     equation, shapes = _operands(call)
     short = _relabelled(equation.replace(" ", ""))
     if short == "abc,abd->acd":
-        return "products", prod(shapes[0]) * shapes[-1][-1]
+        return "products", prod(shapes[0]) * shapes[1][-1]
     if short == "abc,adc->adb":
-        return "products", prod(shapes[0]) * shapes[-1][1]
+        return "products", prod(shapes[0]) * shapes[1][1]
     return "products", floor(printed_flops(equation, shapes) / 2)
 
 
@@ -126,18 +126,11 @@ def _traced(log: CallLog, rules: Mapping[str, _Rule]) -> Iterator[Amount]:
                 what, amount = rule(call)
             except _ERRORS as error:
                 raise ToolFailsError(f"its rule for {call.operator} fails: {error}") from None
-            if amount:
-                yield Amount(call.node, what, amount)
+            yield Amount(call.node, what, amount)
 
 
 def _product(call: Call) -> tuple[str, int]:
-    one, other = _shape(call, 0), _shape(call, 1, "other")
-    if len(one) == 1 or len(other) == 1:
-        return "products", max(prod(one), prod(other))
-    if len(one) == len(other) == 2 and call.operator == "aten::matmul":
-        return "products", one[0] * one[1] * other[1]
-    *b, n, p = call.result.shape if len(call.result.shape) > 1 else (1, *call.result.shape)
-    return "products", prod(b) * n * p * one[-1]
+    return "products", call.result.numel * _shape(call, 0)[-1]
 
 
 def _convolved(call: Call) -> tuple[str, int]:
@@ -255,18 +248,18 @@ def torchprofile(log: CallLog) -> Iterator[Amount]:
 
 def _kernel_conv(call: Call) -> int:
     x, weight, *_ = call.args
-    transposed = bool(call.args[6]) if len(call.args) > 6 else bool(call.kwargs.get("transposed"))
-    positions = x if transposed else call.result
+    positions = x if call.args[6] else call.result
     return int(x.shape[0] * prod(weight.shape) * prod(positions.shape[2:]))
+
+
+def _kernel_product(call: Call, first: int = 0) -> int:
+    return int(call.args[first].numel * call.args[first + 1].shape[-1])
 
 
 _FLOP_COUNTER: Mapping[str, Callable[[Call], int]] = {
     **dict.fromkeys(("aten::convolution", "aten::_convolution"), _kernel_conv),
-    "aten::mm": lambda call: call.args[0].numel * call.args[1].shape[-1],
-    "aten::bmm": lambda call: call.args[0].numel * call.args[1].shape[-1],
-    "aten::addmm": lambda call: call.args[1].numel * call.args[2].shape[-1],
-    "aten::baddbmm": lambda call: call.args[1].numel * call.args[2].shape[-1],
-    "aten::_scaled_mm": lambda call: call.args[0].numel * call.args[1].shape[-1],
+    **dict.fromkeys(("aten::mm", "aten::bmm", "aten::_scaled_mm"), _kernel_product),
+    **dict.fromkeys(("aten::addmm", "aten::baddbmm"), partial(_kernel_product, first=1)),
 }
 
 
@@ -287,20 +280,19 @@ def ptflops_aten(log: CallLog) -> Iterator[Amount]:
     On the CPU attention and LSTMs run as one kernel, which it does not know.
     """
     for call in log.of("function"):
-        if not call.kwargs.get("steps_in_order", True) and not _is_one_kernel_on_cpu(log, call):
+        if not call.kwargs.get("steps_in_order", True) and not _is_one_kernel_on_cpu(call):
             yield from _without_first_bias(call)
     for call in log.of("kernel"):
         rule = _FLOP_COUNTER.get(call.name)
-        if rule is None or call.name in ("aten::baddbmm", "aten::_scaled_mm") or _is_one_kernel_on_cpu(log, call):
+        if rule is None or call.name in ("aten::baddbmm", "aten::_scaled_mm"):
+            continue
+        if call.within >= 0 and _is_one_kernel_on_cpu(log.calls[call.within]):
             continue
         yield Amount(call.node, "products", rule(call))
         if call.name == "aten::addmm":
             yield Amount(call.node, "biases", call.args[1].shape[0] * call.args[2].shape[1])
         elif "convolution" in call.name and call.args[2] is not None:
             yield Amount(call.node, "biases", call.result.numel)
-
-
-_ONE_KERNEL = {"F.scaled_dot_product_attention", "torch.lstm"}
 
 
 def _without_first_bias(call: Call) -> Iterator[Amount]:
@@ -311,13 +303,10 @@ def _without_first_bias(call: Call) -> Iterator[Amount]:
         yield Amount(call.node, "biases", -prod(steps) * weights[0].shape[0] * (2 if both_ways else 1))
 
 
-def _is_one_kernel_on_cpu(log: CallLog, call: Call) -> bool:
-    if call.level == "kernel" and call.within < 0:
-        return False
-    whole = log.calls[call.within] if call.level == "kernel" else call
-    if whole.name not in _ONE_KERNEL:
-        return False
-    return _is_one_lstm(whole) if whole.name == "torch.lstm" else _is_flash(whole)
+def _is_one_kernel_on_cpu(function: Call) -> bool:
+    if function.name == "F.scaled_dot_product_attention":
+        return bool(function.kwargs["one_kernel"])
+    return function.name == "torch.lstm" and _is_one_lstm(function)
 
 
 def _is_one_lstm(call: Call) -> bool:
@@ -328,12 +317,3 @@ def _is_one_lstm(call: Call) -> bool:
     weights, layers, both_ways = call.args[2], call.args[4], call.args[7]
     # A projection is one more weight beside 2, or beside 2 and their biases.
     return bool(len(weights) // (layers * (2 if both_ways else 1)) % 2 == 0)
-
-
-def _is_flash(call: Call) -> bool:
-    """Whether the CPU has one kernel for this attention. It has none for a mask that needs a gradient."""
-    if call.kwargs.get("mask_is_trained"):
-        return False
-    q, k, v = (call.argument(i, name) for i, name in enumerate(("query", "key", "value")))
-    tensors: tuple[Any, ...] = (q, k, v)
-    return all(isinstance(one, Sized) and len(one.shape) == 4 for one in tensors) and q.shape[-1] == v.shape[-1]

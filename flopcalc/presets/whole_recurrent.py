@@ -65,21 +65,16 @@ def log_of(one: Recurrent) -> CallLog:
         "hidden_size": one.hidden,
         "num_layers": one.layers,
         "bidirectional": one.both_ways,
-        "batch_first": True,
         "proj_size": one.projected,
         "params": tuple(_weights(one)),
     }
     x = Sized((one.batch, one.steps, one.c_in))
     out = Sized((one.batch, one.steps, one.directions * one.state))
-    memory = (one.layers * one.directions, one.batch)
-    states = [Sized((*memory, one.state)), *([Sized((*memory, one.hidden))] if one.cls == "LSTM" else [])]
+    state = Sized((one.layers * one.directions, one.batch, one.state))
+    # Of the function, rules read the input, the output and the first state.
     name = one.cls.lower()
-    weights = tuple([Sized(shape) for _, shape in _weights(one)])
-    given = (x, tuple(states), weights, one.bias, one.layers, 0.0, False, one.both_ways, True)
-    function = Call(
-        "function", f"torch.{name}", 0, (0,), given, {}, (out, *states), via=f"_VF.{name}", operator=f"aten::{name}"
-    )
-    module = Call("module", one.cls, 0, (0,), (x,), {}, (out, tuple(states)))
+    function = Call("function", f"torch.{name}", 0, (0,), (x,), {}, (out, state), operator=f"aten::{name}")
+    module = Call("module", one.cls, 0, (0,), (x,), {}, (out, state))
     bases = (one.cls, "RNNBase", "Module")
     return CallLog((Node("", one.cls, bases, (), facts),), (function, module))
 

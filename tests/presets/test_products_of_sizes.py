@@ -161,6 +161,15 @@ def test_a_preset_counts_what_a_trace_has(name: str, tool: str) -> None:
     assert sum(one.amount for one in RULES[tool](log_of(module, (SHAPE,)))) == found.value
 
 
+def test_products_of_sizes_have_a_name_of_their_own() -> None:
+    """One product of two sizes, and one for each element."""
+    log = log_of(Calls(lambda x: x.view(x.shape[0] * x.shape[1], -1) * 3), (SHAPE,))
+    assert [(one.what, one.amount) for one in RULES["torchprofile"](log)] == [
+        ("products of sizes, which a trace records", 1),
+        ("element-wise products", math.prod(SHAPE)),
+    ]
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", FAIL)
 def test_a_preset_says_where_a_trace_fails(name: str) -> None:

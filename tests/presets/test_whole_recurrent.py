@@ -26,7 +26,10 @@ PROJECTED: list[tuple[int, dict[str, Any]]] = [
     (2, {"proj_size": 5}),
     (1, {"proj_size": 3, "num_layers": 2, "bidirectional": True}),
 ]
-CASES = [("lstm", *one) for one in OPTIONS + PROJECTED] + [("gru", *one) for one in OPTIONS]
+CASES = [(kind, *one, 5) for kind in ("lstm", "gru") for one in OPTIONS]
+CASES += [("lstm", *one, 5) for one in PROJECTED]
+# One step, and the fewest that lie apart in memory.
+CASES += [("gru", 2, {}, 1), ("gru", 2, {}, 2)]
 
 
 @pytest.mark.parametrize("tool", sorted(RULES))
@@ -35,14 +38,14 @@ def test_the_figures_of_the_tools(tool: str) -> None:
     if tool != "flop-counter" and version_of({"ptflops-aten": "ptflops"}.get(tool, tool)) is None:
         pytest.skip(f"{tool} is not installed")
     convention = CONVENTIONS[tool]
-    for kind, batch, options in CASES:
+    for kind, batch, options, steps in CASES:
         module = {"lstm": nn.LSTM, "gru": nn.GRU}[kind](12, 8, batch_first=True, **options)
-        found = run_counter(tool, module, ((batch, 5, 12),))
+        found = run_counter(tool, module, ((batch, steps, 12),))
         assert isinstance(found, Figure), found
-        e = layer(kind, 12, 8, hw=(1, 5), batch=batch, **options)
+        e = layer(kind, 12, 8, hw=(1, steps), batch=batch, **options)
         one = whole_module(e)
         assert isinstance(one, Recurrent)
         own = convention.of(e.cost, batch)
-        assert reported(one, tool, own) == found.value, (kind, batch, options)
+        assert reported(one, tool, own) == found.value, (kind, batch, options, steps)
         # The output says so where it is another number.
         assert (f" {found.value:,} for nn." in remark(e, convention)) == (found.value != own)

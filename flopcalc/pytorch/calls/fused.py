@@ -1,4 +1,4 @@
-"""Modules of torch that run as one kernel where no gradient is needed: attention, and encoder layers.
+"""What torch runs as one kernel on the CPU: attention; modules of it, and encoder layers, where no gradient is needed.
 
 A log cannot see it: torch does not take these kernels under a mode, nor on the meta device.
 """
@@ -45,4 +45,31 @@ def _is_plain(one: nn.MultiheadAttention, query: Tensor) -> bool:
         and one.in_proj_bias is not None
         and one.bias_k is None
         and not one.add_zero_attn
+    )
+
+
+def is_one_kernel(
+    is_trained: bool,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> bool:
+    """Whether `F.scaled_dot_product_attention` is one kernel on the CPU, by the conditions of torch 2.13.
+
+    is_trained: whether the mask needs a gradient. Other arguments are those of the function.
+    """
+    given = (query, key, value)
+    return (
+        torch.backends.cuda.flash_sdp_enabled()  # type: ignore[no-untyped-call]  # Of the CPU's kernel, too.
+        and all(one.dim() == 4 and one.stride(-1) == 1 and one.shape[-1] == query.shape[-1] for one in given)
+        and all(one.shape[0] == query.shape[0] for one in given)
+        and (enable_gqa or all(one.shape[1] == query.shape[1] for one in given))
+        and not dropout_p
+        and not is_trained
+        and (attn_mask is None or attn_mask.dim() in (2, 4))
     )

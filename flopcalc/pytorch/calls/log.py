@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from flopcalc.errors import FlopcalcError, reason
 from flopcalc.presets.call import Call, CallLog, Nested, Node, Sized, Sparse, ToolFailsError
 from flopcalc.pytorch.calls import site
-from flopcalc.pytorch.calls.fused import fused_kind
+from flopcalc.pytorch.calls.fused import fused_kind, is_one_kernel
 from flopcalc.pytorch.calls.nodes import nodes_of
 from flopcalc.pytorch.calls.trace import trace_of
 from flopcalc.pytorch.counting import dispatch
@@ -44,11 +44,13 @@ class Log:
         self._fused: dict[int, str] = {}
         self._had_gradients: bool | None = None
         self._cut_off: int | None = None
+        self._made: str | None = None
 
     def result(self, trace: Callable[[], CallLog], again: Callable[[], CallLog] | None = None) -> CallLog:
         """What was recorded by the last pass. again: gives the calls of a second forward."""
         one_kernel = {index: kind for index, kind in self._fused.items() if kind}
-        return CallLog(tuple(self._nodes), tuple(self._calls), trace, one_kernel, again, self._cut_off)
+        nodes, calls = tuple(self._nodes), tuple(self._calls)
+        return CallLog(nodes, calls, trace, one_kernel, again, self._cut_off, self._made)
 
     @contextmanager
     def watch(self, twin: nn.Module, module: Callable[[], str]) -> Iterator[None]:
@@ -68,6 +70,7 @@ class Log:
             with self._functions, _Kernels(self):
                 yield
         finally:
+            self._made = next((name for name, one in modules_of(twin) if id(one) not in self._index), None)
             for handle in handles:
                 handle.remove()
 
@@ -221,7 +224,7 @@ class _Functions(TorchFunctionMode):
                 out = func(*args, **kwargs)
         if name == "F.scaled_dot_product_attention":
             mask = args[3] if len(args) > 3 else kwargs.get("attn_mask")
-            kept["mask_is_trained"] = self._is_trained(mask)
+            kept["one_kernel"] = is_one_kernel(self._is_trained(mask), *args, **kwargs)
         if isinstance(func, torch._ops.OpOverload) and func._schema.name in _written_in_python:
             kept["written_in_python"] = True
         if name in _RECURRENT and not _is_packed(args):
