@@ -84,6 +84,7 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("flopcalc/networks/", ("tests/networks", "tests/symbolic")),
     ("flopcalc/presets/", ("tests/presets",)),
+    ("flopcalc/pytorch/calls/", ("tests/presets", "tests/pytorch/test_calls.py tests/pytorch/test_labels.py")),
     ("flopcalc/analysis/training/", ("tests/analysis/training", "tests/pytorch/training")),
     (
         "flopcalc/pytorch/counting/",
