@@ -302,11 +302,9 @@ def resized(
     return tuple.__new__(Geometry, (*sizes, *window, groups, batch, *rest))
 
 
-_EXAMPLES = {"c_in": 64, "c_out": 64, "k": 3, "hw": 56}
-
-
 def _whole(name: str, value: object, least: int = 1) -> int:
     if type(value) is int and least <= value <= LARGEST:
+        # `as_int` gives the same, and takes longer.
         return value
     if isinstance(value, Recorded) and value >= least:  # type: ignore[operator]
         return value  # type: ignore[return-value]
@@ -316,17 +314,12 @@ def _whole(name: str, value: object, least: int = 1) -> int:
         raise FlopcalcError(
             "bad-dimension",
             f"{name} is {clip(value)}; it must be {expected} (up to 10^100)",
-            f"give {name} as a number, for example {_EXAMPLES.get(name, 1)}",
+            f"give {name} as a number, for example 1",
         )
     return size
 
 
 def _pair(name: str, value: object, least: int = 1) -> tuple[int, int]:
-    if (type(value) is int and least <= value <= LARGEST) or isinstance(value, Recorded):
-        one = _whole(name, value, least)
-        return one, one
-    if type(value) is tuple and len(value) == 2:
-        return _whole(name, value[0], least), _whole(name, value[1], least)
     if hasattr(value, "tolist"):
         # A NumPy array of two sizes, or one NumPy number.
         value = value.tolist()
