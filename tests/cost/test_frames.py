@@ -45,8 +45,9 @@ def test_a_gap_stays_one() -> None:
 def test_arrays() -> None:
     """Numbers keep the type of the array, even where there are none; objects are what a list of them is."""
     polars = pytest.importorskip("polars")
-    small, none, objects = np.array([1, 2], dtype=np.int16), np.zeros(0, dtype=np.int64), np.array([1, 2], dtype=object)
-    array: Any
+    small: Any = np.array([1, 2], dtype=np.int16)
+    none: Any = np.zeros(0, dtype=np.int64)
+    objects: Any = np.array([1, 2], dtype=object)
     for array, kind in ((small, polars.Int16), (none, polars.Int64), (objects, polars.Int64)):
         column = polars_frame({"a": array})["a"]
         assert (column.dtype, column.to_list()) == (kind, array.tolist())
