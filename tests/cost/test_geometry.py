@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from flopcalc import FlopcalcError
+from flopcalc.analysis.sweeping.node import Book
 from flopcalc.cost.geometry import (
     SAME,
     Geometry,
@@ -174,6 +175,14 @@ def test_a_whole_number_of_another_type(value: int) -> None:
     g = geometry(_Index(value))  # type: ignore[arg-type]
     assert g.c_in == value
     assert type(g.c_in) is int
+
+
+def test_a_size_of_a_sweep() -> None:
+    """It stays what it is, for both axes where it is one number, since its values are all large enough."""
+    c, step = (Book().axis(0, 1, most) for most in (64, 2))
+    g = geometry(c, stride=step, batch=c)
+    assert all(one is c for one in (g.c_in, g.c_out, g.batch))
+    assert all(one is step for one in g.stride)
 
 
 @pytest.mark.parametrize("pair", [(3, 5), [3, 5], np.array([3, 5])], ids=repr)
