@@ -28,8 +28,7 @@ def pandas_frame(columns: Mapping[str, Sequence[Any]]) -> Any:
     for name, values in columns.items():
         match _kind(values):
             case "plain":
-                # Without a value, pandas would warn that it knows no type.
-                made[name] = pandas.Series(values) if len(values) else pandas.Series(values, dtype=object)
+                made[name] = pandas.Series(values)
             case "ints with gaps":
                 made[name] = pandas.Series(values, dtype="Int64")
             case "floats":

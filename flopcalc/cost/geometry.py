@@ -307,6 +307,7 @@ _EXAMPLES = {"c_in": 64, "c_out": 64, "k": 3, "hw": 56}
 
 def _whole(name: str, value: object, least: int = 1) -> int:
     if type(value) is int and least <= value <= LARGEST:
+        # `as_int` gives the same, and takes longer.
         return value
     if isinstance(value, Recorded) and value >= least:  # type: ignore[operator]
         return value  # type: ignore[return-value]
@@ -322,11 +323,6 @@ def _whole(name: str, value: object, least: int = 1) -> int:
 
 
 def _pair(name: str, value: object, least: int = 1) -> tuple[int, int]:
-    if (type(value) is int and least <= value <= LARGEST) or isinstance(value, Recorded):
-        one = _whole(name, value, least)
-        return one, one
-    if type(value) is tuple and len(value) == 2:
-        return _whole(name, value[0], least), _whole(name, value[1], least)
     if hasattr(value, "tolist"):
         # A NumPy array of two sizes, or one NumPy number.
         value = value.tolist()
