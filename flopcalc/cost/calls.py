@@ -115,8 +115,8 @@ def _table() -> dict[str, How]:
     found["AdaptiveAvgPool to cells"] = found["AdaptiveAvgPool"]
     # Sums and differences of several tensors. extra: sums and changes of sign in its gradient.
     found["+ and -"] = found["+"]._replace(sizes=2)
-    # A bias from which a tensor is subtracted.
-    found["own module, -"] = How("own module")
+    # A bias from which a tensor is subtracted: its gradient has another sign.
+    found["own module, -"] = How("own module", operator="sub")
     found["own module, F.conv"] = How("own module", "F.conv", "_convolution")
     found["torch.bmm, complex"] = found["torch.bmm"]._replace(is_complex=True)
     for suffix, operator in (("", "upsample_nearest2d"), (", bilinear", "upsample_bilinear2d")):
