@@ -264,6 +264,9 @@ WRONG: list[tuple[Any, ...]] = [
     ),
     (aten.im2col.default, (_map(MAP, "plain"), [9, 9], [1, 1], [0, 0], [1, 1])),
     (aten.im2col.default, (_map((4, 5), "plain"), *WINDOW)),
+    # Less than no padding on one axis only, and windows without distance, with the number of windows that would follow.
+    (aten.col2im.default, (_map((2, 12, 3 * 8), "plain"), [6, 7], [2, 2], [1, 1], [-1, 1], [1, 1])),
+    (aten.col2im.default, (_map((2, 12, 6 * 6), "plain"), [6, 7], [2, 2], [0, 1], [0, 0], [1, 1])),
     *((getattr(aten, name).default, (_map((4,), "plain"),)) for name in ("tril", "triu")),
     (aten.clone.default, (_map((4, 5), "plain"),), {"memory_format": torch.channels_last}),
     *(
@@ -288,6 +291,7 @@ WRONG_ON_CPU: list[tuple[Any, ...]] = [
     (aten.index_select.default, (_map((4, 5), "plain"), 1, _map((2, 3), "plain", torch.int64))),
     (aten.grid_sampler_2d.default, (_map((2, 6, 4, 8), "plain"), _map((2, 5, 7, 3), "plain"), 0, 0, False)),
     (aten.grid_sampler_2d.default, (_map((2, 6, 0, 8), "plain"), _map(GRID, "plain"), 0, 0, False)),
+    *((aten.im2col.default, (_map(MAP, "plain"), [2, 2], [1, 1], pads, [1, 1])) for pads in ([-1, 1], [1, -1])),
 ]
 
 
