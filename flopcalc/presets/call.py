@@ -5,7 +5,7 @@ has all of them, in order of execution, with tensors as sizes, so that the rules
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from math import prod
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -216,3 +216,14 @@ class Amount(NamedTuple):
 
 class ToolFailsError(Exception):
     """The counter's number is not known: it would raise an error here, or reads values."""
+
+
+@contextmanager
+def failing(rule: str) -> Iterator[None]:
+    """Within it a rule of a counter runs. Raises ToolFailsError where it fails, as the counter's own rule then does."""
+    try:
+        yield
+    except AttributeError:
+        raise ToolFailsError(f"{rule} needs a tensor where there is none") from None
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise ToolFailsError(f"{rule} fails: {error}") from None

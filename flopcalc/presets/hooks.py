@@ -1,31 +1,19 @@
 """Counters that hook modules: THOP, the one of Ultralytics, and torchinfo. What a module calls they do not see."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
 from math import prod
 from operator import truediv
 from typing import Any
 
 from flopcalc.presets import recurrent
-from flopcalc.presets.call import Amount, Call, CallLog, Node, Shape, Sized, Sparse, ToolFailsError, first
+from flopcalc.presets.call import Amount, Call, CallLog, Node, Shape, Sized, Sparse, ToolFailsError, failing, first
 
 # Gets what a hook gets for the first input, None without one, and the output: a rule fails where it reads the size of
 # anything but a tensor, as the rules of the tools do.
 _Rule = Callable[[Node, Call, Any, Any], tuple[str, int]]
 
 _SOFTMAX = "softmax"
-
-
-@contextmanager
-def _failing(name: str) -> Iterator[None]:
-    """A rule that fails."""
-    try:
-        yield
-    except AttributeError:
-        raise ToolFailsError(f"its rule for {name} needs a tensor where there is none") from None
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise ToolFailsError(f"its rule for {name} fails: {error}") from None
 
 
 def _conv(node: Node, call: Call, x: Any, y: Any) -> tuple[str, int]:
@@ -121,7 +109,7 @@ def thop(log: CallLog) -> Iterator[Amount]:
         rule = _THOP.get(node.cls)
         if rule is None or not ways[call.node]:
             continue
-        with _failing(node.cls):
+        with failing(f"its rule for {node.cls}"):
             what, amount = rule(node, call, call.args[0] if call.args else None, call.out)
         yield Amount(call.node, what, amount * log.visits[call.node] * ways[call.node])
 
@@ -140,17 +128,14 @@ def _ways(log: CallLog, rules: Mapping[str, Any]) -> list[int]:
     return found
 
 
+def _exact_conv(node: Node, call: Call, x: Any, y: Any) -> tuple[str, int]:
+    kernel = node.facts["kernel_size"]
+    return "products", y.numel * (x.shape[-len(kernel) - 1] // node.facts["groups"]) * prod(kernel)
+
+
 def _transposed(node: Node, call: Call, x: Any, y: Any) -> tuple[str, int]:
     # The channels are taken from the output, the volume from the input.
-    return "products", x.numel * (y.shape[-len(node.facts["kernel_size"]) - 1] // node.facts["groups"]) * prod(
-        node.facts["kernel_size"]
-    )
-
-
-def _exact_conv(node: Node, call: Call, x: Any, y: Any) -> tuple[str, int]:
-    return "products", y.numel * (x.shape[-len(node.facts["kernel_size"]) - 1] // node.facts["groups"]) * prod(
-        node.facts["kernel_size"]
-    )
+    return _exact_conv(node, call, y, x)
 
 
 def _exact_softmax(node: Node, call: Call, x: Any, y: Any) -> tuple[str, int]:
@@ -288,11 +273,11 @@ def ultralytics_thop(log: CallLog) -> Iterator[Amount]:
         if call.level == "module" and rule is not None:
             given = [*call.args, *call.kwargs.values()]
             node = log.nodes[call.node]
-            with _failing(node.cls):
+            with failing(f"its rule for {node.cls}"):
                 what, amount = rule(node, call, given[0] if given else None, call.out)
             yield Amount(call.node, what, amount)
         elif call.level == "function" and call.within < 0 and call.name in _PRODUCTS and ruled.isdisjoint(call.running):
-            with _failing(call.name):
+            with failing(f"its rule for {call.name}"):
                 amount = _product(call)
             yield Amount(call.node, "products", amount)
 
@@ -359,7 +344,7 @@ def torchinfo(log: CallLog) -> Iterator[Amount]:
         for name, shape in node.facts["params"]:
             if name.removesuffix("_orig") + "_mask" in node.facts.get("buffers", ()):
                 raise ToolFailsError("it adds up the masks of pruned parameters, which are values")
-            with _failing(node.cls):
+            with failing(f"its rule for {node.cls}"):
                 what, amount = _of_parameter(node, name, prod(shape), size)
             yield Amount(call.node, what, amount)
 

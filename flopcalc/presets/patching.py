@@ -9,12 +9,11 @@ from itertools import zip_longest
 from math import prod
 from typing import Any
 
-from flopcalc.presets.call import Amount, Call, CallLog, Sized, ToolFailsError
+from flopcalc.presets.call import Amount, Call, CallLog, Sized, ToolFailsError, failing
 
 OfFunction = Callable[[Call], tuple[str, int | float]]
 POOLS = [f"{kind}_pool{n}d" for kind in ("avg", "max", "adaptive_avg", "adaptive_max") for n in (1, 2, 3)]
 # Both of them raise an error of their own for arguments that they do not expect.
-ERRORS = (ValueError, IndexError, KeyError, TypeError, AttributeError)
 
 
 def names(functions: Mapping[Any, str], prefix: str) -> dict[str, Any]:
@@ -57,8 +56,6 @@ def replaced(log: CallLog, rules: Mapping[str, OfFunction]) -> Iterator[Amount]:
     for call in log.of("function"):
         rule = rules.get(call.via)
         if rule is not None:
-            try:
+            with failing(f"its replacement of {call.via}"):
                 what, amount = rule(call)
-            except ERRORS as error:
-                raise ToolFailsError(f"its replacement of {call.via} fails: {error}") from None
             yield Amount(call.node, what or WHAT[call.via.partition(".")[2]], int(amount))

@@ -6,10 +6,9 @@ from math import prod
 from typing import Any
 
 from flopcalc.presets import recurrent
-from flopcalc.presets.call import Amount, Call, CallLog, Sized, ToolFailsError
+from flopcalc.presets.call import Amount, Call, CallLog, Sized, ToolFailsError, failing
 from flopcalc.presets.einsum import printed_flops
 from flopcalc.presets.patching import (
-    ERRORS,
     POOLS,
     WHAT,
     OfFunction,
@@ -219,10 +218,8 @@ def _profiled(log: CallLog, rules: Mapping[str, OfFunction], ways: list[int]) ->
     for call in log.calls:
         if call.level == "module" and call.node in hooked:
             rule = recurrent.weights_stack if call.name in _RECURRENT else recurrent.weights_cell
-            try:
+            with failing(f"its rule for {call.name}"):
                 amount = rule(log.nodes[call.node], call, twice=True)
-            except ERRORS as error:
-                raise ToolFailsError(f"its rule for {call.name} fails: {error}") from None
             yield Amount(call.node, "recurrent layers", amount * ways[call.node])
         else:
             # Of kernels the name is empty.
@@ -233,8 +230,6 @@ def _profiled(log: CallLog, rules: Mapping[str, OfFunction], ways: list[int]) ->
             owner = next((index for index in reversed(call.running) if index not in hooked), None)
             if found is None or owner is None:
                 continue
-            try:
+            with failing(f"its replacement of {name}"):
                 what, amount = found(call)  # type: ignore[assignment]
-            except ERRORS as error:
-                raise ToolFailsError(f"its replacement of {name} fails: {error}") from None
             yield Amount(owner, what or WHAT[name.partition(".")[2]], int(amount) * ways[owner])

@@ -5,8 +5,8 @@ from math import prod
 from typing import Any
 
 from flopcalc.presets import recurrent
-from flopcalc.presets.call import Amount, Call, CallLog, Node, Sized, ToolFailsError
-from flopcalc.presets.patching import ERRORS, POOLS, OfFunction, elements, left_aligned, names, replaced
+from flopcalc.presets.call import Amount, Call, CallLog, Node, Sized, ToolFailsError, failing
+from flopcalc.presets.patching import POOLS, OfFunction, elements, left_aligned, names, replaced
 
 _OfModule = Callable[[Node, Call], tuple[str, int]]
 
@@ -159,7 +159,9 @@ def ptflops(log: CallLog) -> Iterator[Amount]:
     for call in log.of("module"):
         rule = _PTFLOPS.get(call.name)
         if rule is not None and ways[call.node]:
-            what, amount = _applied(rule, log.nodes[call.node], call)
+            node = log.nodes[call.node]
+            with failing(f"its rule for {node.cls}"):
+                what, amount = rule(node, call)
             # Of what its hooks count it reports the mean over the batch, rounded down; of functions the whole.
             before = hooked // batch
             hooked += int(amount) * ways[call.node]
@@ -191,10 +193,3 @@ def _ways_above_rules(log: CallLog) -> list[int]:
         if log.nodes[index].cls not in _PTFLOPS:
             waiting += log.nodes[index].children
     return found
-
-
-def _applied(rule: _OfModule, node: Node, call: Call) -> tuple[str, int]:
-    try:
-        return rule(node, call)
-    except ERRORS as error:
-        raise ToolFailsError(f"its rule for {node.cls} fails: {error}") from None

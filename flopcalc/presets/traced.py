@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from math import floor, prod
 
-from flopcalc.presets.call import Amount, Call, CallLog, Shape, Sized, ToolFailsError
+from flopcalc.presets.call import Amount, Call, CallLog, Shape, Sized, ToolFailsError, failing
 from flopcalc.presets.einsum import printed_flops
 
 _Rule = Callable[[Call], tuple[str, int]]
-_ERRORS = (ValueError, IndexError, KeyError, TypeError, AttributeError)
 
 
 def _shape(call: Call, position: int, name: str = "input") -> Shape:
@@ -122,10 +121,8 @@ def _traced(log: CallLog, rules: Mapping[str, _Rule]) -> Iterator[Amount]:
         name = call.operator.removeprefix("aten::")
         rule = rules.get(name)
         if rule is not None:
-            try:
+            with failing(f"its rule for {call.operator}"):
                 what, amount = rule(call)
-            except _ERRORS as error:
-                raise ToolFailsError(f"its rule for {call.operator} fails: {error}") from None
             yield Amount(call.node, what, amount)
 
 

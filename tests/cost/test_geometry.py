@@ -174,7 +174,7 @@ class _Index:
 
 @pytest.mark.parametrize("value", [1, 10**100])
 def test_a_whole_number_of_another_type(value: int) -> None:
-    """Is the int that it stands for."""
+    """Is the int of that value."""
     g = geometry(_Index(value))  # type: ignore[arg-type]
     assert g.c_in == value
     assert type(g.c_in) is int

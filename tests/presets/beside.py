@@ -11,16 +11,24 @@ from flopcalc.pytorch.calls.log import log_of
 from flopcalc.pytorch.counters import COUNTERS, Figure, run_counter, version_of
 
 
-class Run(nn.Module):
-    """A function of some modules and of the inputs as the forward, next to a layer with parameters that is not used."""
+class Calls(nn.Module):
+    """A function of some modules and of the inputs as the forward."""
 
     def __init__(self, function: Callable[..., Any], *given: nn.Module) -> None:
         super().__init__()
-        self.function, self.given, self.unused = function, nn.ModuleList(given), nn.Linear(1, 1)
+        self.function, self.given = function, nn.ModuleList(given)
 
     def forward(self, *args: Any) -> Any:
         """The result of the function."""
         return self.function(*self.given, *args)
+
+
+class Run(Calls):
+    """The same next to a layer with parameters that is not used: some tools take no module without parameters."""
+
+    def __init__(self, function: Callable[..., Any], *given: nn.Module) -> None:
+        super().__init__(function, *given)
+        self.unused = nn.Linear(1, 1)
 
 
 def compare(tools: Iterable[str], make: Callable[[], nn.Module], args: tuple[Any, ...]) -> dict[str, int | None]:

@@ -4,22 +4,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
-from presets.beside import compare
+from presets.beside import Calls, compare
 from torch import nn
 
 TOOLS = ("thop", "ultralytics-thop", "torchinfo")
-
-
-class Calls(nn.Module):
-    """Layers, and how the forward calls them: a function of the layers and of the inputs."""
-
-    def __init__(self, function: Any, *layers: nn.Module) -> None:
-        super().__init__()
-        self.function, self.layers = function, nn.ModuleList(layers)
-
-    def forward(self, *args: Any) -> Any:
-        """The result of the function."""
-        return self.function(*self.layers, *args)
 
 
 class Case(NamedTuple):

@@ -1,8 +1,11 @@
 """The log of calls by itself, without torch."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
-from flopcalc.presets.call import Call, CallLog, Nested, Node, Sized, ToolFailsError, first, run_within
+from flopcalc.presets.call import Call, CallLog, Nested, Node, Sized, ToolFailsError, failing, first, run_within
 
 X, Y = Sized((2, 3)), Sized((4,))
 
@@ -95,3 +98,28 @@ def test_a_second_forward_of_other_modules() -> None:
     log = CallLog((_node(""),), (), again=lambda: CallLog((_node("", 1), _node("a")), ()))
     with pytest.raises(ToolFailsError, match="the first one changes the modules"):
         _ = log.second
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        (lambda: 1 // 0, "the rule fails: .*zero"),
+        (lambda: X.shape[2], "the rule fails: "),
+        (lambda: dict.fromkeys(["k"])["dim"], "the rule fails: 'dim'"),
+        (lambda: int("x"), "the rule fails: "),
+        (lambda: len(1), "the rule fails: "),  # type: ignore[arg-type]
+        (lambda: None.shape, "the rule needs a tensor where there is none"),  # type: ignore[attr-defined]
+    ],
+)
+def test_a_rule_that_fails(wrong: Callable[[], Any], text: str) -> None:
+    """Whatever a rule of a counter may run into is the counter's failure, in its words."""
+    with pytest.raises(ToolFailsError, match=text), failing("the rule"):
+        wrong()
+
+
+def test_other_errors_are_not_those_of_a_rule() -> None:
+    """What a rule says itself stays, and so does a fault of another kind."""
+    with pytest.raises(ToolFailsError, match=r"^a reason$"), failing("the rule"):
+        raise ToolFailsError("a reason")
+    with pytest.raises(MemoryError), failing("the rule"):
+        raise MemoryError

@@ -9,8 +9,9 @@ import pytest
 torch: Any = pytest.importorskip("torch")
 
 import torch.nn.functional as F  # noqa: N812
+from presets.beside import Calls
 from presets.equations import drawn
-from presets.hooked import TOOLS, Calls, Case, calls, case, check
+from presets.hooked import TOOLS, Case, calls, case, check
 from torch import Tensor, nn
 
 # Query, keys, values: steps, samples, features.

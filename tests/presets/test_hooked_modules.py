@@ -8,7 +8,8 @@ import pytest
 
 torch: Any = pytest.importorskip("torch")
 
-from presets.hooked import TOOLS, Calls, Case, calls, case, check
+from presets.beside import Calls
+from presets.hooked import TOOLS, Case, calls, case, check
 from torch import Tensor, nn
 from torch.nn.utils import prune
 from torch.nn.utils.rnn import pack_padded_sequence

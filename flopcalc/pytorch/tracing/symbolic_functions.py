@@ -112,7 +112,7 @@ def _steps(name: str) -> Any:
         # On every device: a tensor with a symbolic size has no values.
         out = shape(*given, dtype=dtype, device=torch.device("meta"))
         read = tensors(given)
-        # Of None nothing is told.
+        # Nothing is recorded for None.
         tell(recorder, operator, given, {}, out, read, sum(map(stored, read)))
         return out
 
