@@ -13,6 +13,7 @@ from torch.nn import functional as F  # noqa: N812 - its common name
 
 from flopcalc.pytorch.counting.kernels import UNKNOWN, elements, work_kind_of, work_of
 from flopcalc.pytorch.counting.recorder import Recorder
+from flopcalc.pytorch.counting.twins import TENSORS
 
 # Each function, and whether it is transposed.
 _FUNCTIONS: Mapping[Any, bool] = {
@@ -24,8 +25,11 @@ _CONVOLUTION = torch.ops.aten.convolution.default
 
 
 def is_complex_convolution(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-    """Whether a call of a torch function convolves complex numbers."""
-    return func in _FUNCTIONS and any(tensor.is_complex() for tensor in _operands(args, kwargs))
+    """Whether a call of a torch function convolves complex numbers, in tensors without kernels of their own."""
+    if func not in _FUNCTIONS:
+        return False
+    operands = _operands(args, kwargs)
+    return any(map(torch.is_complex, operands)) and all(type(one) in TENSORS for one in operands)
 
 
 def convolve(recorder: Recorder, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:

@@ -35,7 +35,7 @@ from flopcalc.pytorch.counting.objects import (
     stream_to_nowhere,
 )
 from flopcalc.pytorch.counting.stand_ins import WRAPPERS, Unavailable, Wrapper
-from flopcalc.pytorch.counting.twins import Twin, on_meta, tensor_twin
+from flopcalc.pytorch.counting.twins import TENSORS, Twin, on_meta, tensor_twin
 from flopcalc.pytorch.named_class import file_of
 
 _SHARED: frozenset[type] = frozenset(
@@ -56,7 +56,6 @@ _META = torch.device("meta")
 _PLAIN = {torch._C._dispatch_keys(torch.empty(0, device=device)).raw_repr() for device in ("meta", "cpu")}
 _keys = torch._C._dispatch_keys
 _empty_like, _empty_strided, _clone = torch.empty_like, torch.empty_strided, Tensor.clone
-_TENSORS = {Tensor, nn.Parameter}
 _HOW = "counting works on a copy of the module: remove this attribute first"
 
 
@@ -229,7 +228,7 @@ class Copier:
             twin = memo.get(id(tensor), _NOTHING)
             if twin is not _NOTHING:
                 pass
-            elif kind in _TENSORS and _keys(tensor).raw_repr() in _PLAIN and not tensor._is_view() and not vars(tensor):
+            elif kind in TENSORS and _keys(tensor).raw_repr() in _PLAIN and not tensor._is_view() and not vars(tensor):
                 if not tensor.is_contiguous():
                     twin = _empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=_META)
                 else:

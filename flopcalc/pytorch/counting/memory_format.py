@@ -10,10 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flopcalc.pytorch.counting.twins import is_meta
+from flopcalc.pytorch.counting.twins import TENSORS, is_meta
 
 CONVOLUTION: Any = torch.ops.aten.convolution.default
-_PLAIN = (Tensor, torch.nn.Parameter)
 # The most elements, without the last axis, for which torch takes its own kernel for one volume.
 _SMALL = 20480
 
@@ -53,7 +52,7 @@ def put_in_format(
 
     It stays the same tensor, which a mode below or a tracer may know.
     """
-    if not (is_meta(out) and type(out) is Tensor and type(x) in _PLAIN and out.dim() == weight.dim()):
+    if not (is_meta(out) and type(out) is Tensor and type(x) in TENSORS and out.dim() == weight.dim()):
         return
     axes = out.dim() - 2
     # No kernel runs for this on a device with values.

@@ -13,6 +13,9 @@ from flopcalc.pytorch.counting.contents import buffers_of, parameters_of
 
 Twin = Callable[[Tensor], Tensor]
 
+# The classes of tensors without functions or kernels of their own.
+TENSORS = frozenset({Tensor, nn.Parameter})
+
 
 def is_meta(tensor: Tensor) -> bool:
     """Whether a tensor has no values."""

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from flopcalc.pytorch.counting.kernels import new_work
 from flopcalc.pytorch.counting.recorder import Recorder
+from flopcalc.pytorch.counting.twins import TENSORS
 from flopcalc.pytorch.tracing.fresh import is_plain
 from flopcalc.pytorch.tracing.heavy import stored
 from flopcalc.pytorch.tracing.net import SHAPES
@@ -32,9 +33,7 @@ def pick(recorder: Recorder, x: Tensor, index: Any) -> Any:
             size = out.numel()
             recorder.kernel("move", new_work((0, 0, 0, 0, 0, size + stored(index), size)), (x, index), (out,))
         return out
-    if not _is_view(index):
-        return None
-    return x[index]
+    return x[index] if _is_view(index) and type(x) in TENSORS else None
 
 
 def put(recorder: Recorder, x: Tensor, index: Any, value: Any) -> Any:

@@ -14,6 +14,7 @@ from torch._ops import OpOverload
 from flopcalc.catalog.kernels import any_registered
 from flopcalc.pytorch.counting.dispatch import DispatchCounter, left_alone
 from flopcalc.pytorch.counting.kernels import tensors, work_of
+from flopcalc.pytorch.counting.twins import TENSORS
 from flopcalc.pytorch.tracing import along_axes, elementwise, factories, movement, products
 
 # The number of dispatch modes that have been entered.
@@ -42,7 +43,7 @@ class Net(DispatchCounter):  # type: ignore[no-untyped-call]
 
     @left_alone
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in _views and self._views_are_free:
+        if func in _views and self._views_are_free and type(args[0]) in TENSORS:
             return func(*args, **(kwargs or {}))
         return super().__torch_dispatch__(func, types, args, kwargs)
 

@@ -21,6 +21,7 @@ from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.random_numbers import Random
 from flopcalc.pytorch.counting.record import Count, Shapes, Sizes
 from flopcalc.pytorch.counting.recorder import Recorder
+from flopcalc.pytorch.counting.twins import TENSORS
 from flopcalc.pytorch.tracing.extents import is_symbolic, unwrapped
 from flopcalc.pytorch.tracing.net import Net, shape_rule, shaped
 from flopcalc.pytorch.tracing.symbolic_functions import RULES, TRANSFORMS, is_pointwise, pointwise, transformed
@@ -95,7 +96,7 @@ class SymbolicNet(Net):  # type: ignore[no-untyped-call]
         view = VIEWS.get(func._schema.name) if isinstance(func, torch._ops.OpOverload) else None
         if view is not None and "dtype" not in func._overloadname:
             given = args[0]
-            if is_symbolic(given) or _any_symbol(args[1:]):
+            if type(given) in TENSORS and (is_symbolic(given) or _any_symbol(args[1:])):
                 # A tensor that the forward made on the CPU: with symbolic sizes it has no values.
                 return view(self._moved(given), *args[1:])
         return super().__torch_dispatch__(func, types, args, kwargs)

@@ -43,8 +43,6 @@ def _flatten(recorder: Recorder, x: Tensor, start_dim: int = 0, end_dim: int = -
     if first is None or last is None or first > last or not is_plain_or_complex(x):
         return None
     shape, _ = views.layout(x)
-    if first == last and shape:
-        return x
     return _reshaped(recorder, x, [*shape[:first], product(shape[first : last + 1]), *shape[last + 1 :]])
 
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from flopcalc.catalog.kernels import any_rule_for
@@ -18,13 +17,13 @@ from flopcalc.pytorch.counting.dispatch import OnDevice, left_alone
 from flopcalc.pytorch.counting.failures import NeedsAutogradError
 from flopcalc.pytorch.counting.kernels.own import OwnRules
 from flopcalc.pytorch.counting.recorder import Recorder, has_tangents
+from flopcalc.pytorch.counting.twins import TENSORS
 from flopcalc.pytorch.tracing.decomposed import decomposed
 from flopcalc.pytorch.tracing.functions import FACT, RULES, VIEW
 from flopcalc.pytorch.tracing.net import Net
 
 # What a rule does to tensors is not for the dispatch mode to count.
 _Below = torch._C._DisableTorchDispatch
-_TYPES = frozenset({Tensor, torch.nn.Parameter})
 _inside_a_transform = torch._C._functorch.peek_interpreter_stack
 _autograd = torch.is_grad_enabled
 _modes = torch._C._len_torch_dispatch_stack
@@ -64,7 +63,7 @@ class Tracer(TorchFunctionMode):
         rule = self.rules.get(func)
         if rule is FACT:
             return func(*args, **kwargs) if kwargs else func(*args)
-        if _TYPES.issuperset(types):
+        if TENSORS.issuperset(types):
             if rule is not None and self.applies():
                 out = _seen(func, args, kwargs) if rule is VIEW else self.ran(rule, args, kwargs)
                 if out is not None:
@@ -77,7 +76,10 @@ class Tracer(TorchFunctionMode):
 
 
 def _seen(func: Any, args: Any, kwargs: Any) -> Any:
-    """The view that a function gives; None where it fails."""
+    """The view that a function gives; None where it fails, or the tensor's class may have kernels of its own."""
+    # Torch does not name a class among the types if only its kernels are its own.
+    if not args or type(args[0]) not in TENSORS:
+        return None
     try:
         with _Below():
             return func(*args, **kwargs) if kwargs else func(*args)
