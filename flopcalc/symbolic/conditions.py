@@ -11,17 +11,12 @@ from typing import Any, NamedTuple
 from flopcalc.symbolic.arrays import evaluate_all
 from flopcalc.symbolic.atoms import Terms
 from flopcalc.symbolic.evaluating import evaluate, holds, symbols_of
-from flopcalc.symbolic.scope import FAR, Condition, Scope
+from flopcalc.symbolic.one_size import Truth, far, in_words, next_multiple, truth_of, turns
+from flopcalc.symbolic.scope import Condition, Scope
 from flopcalc.symbolic.size import Size, denominator_of
 from flopcalc.symbolic.writing import text
 
-# Sizes at which a condition on one symbol is looked at, and the largest period that is looked for.
-_LOOKED_AT = 256
-_LARGEST_PERIOD = 128
-# The most remainders that are listed; of more, the range is given.
-_LISTED = 3
 _MULTIPLE = re.compile(r"\w+ % ([0-9]+) == 0")
-_UPPER = re.compile(r"(\w+) <= ([0-9]+)")
 # Values of each symbol at which a condition on several is looked at, from the least on; further points, and how far.
 _SMALL, _FURTHER, _BEYOND = 12, 200, 1000
 # With this number of symbols or more, only the further points are looked at.
@@ -61,40 +56,46 @@ def allows(scope: Scope, point: Mapping[str, Any]) -> bool:
 
 
 def requirements(scope: Scope) -> tuple[list[Requirement], list[FixedSize]]:
-    """The conditions in words of one line each, and the sizes that are fixed. Those that always hold are left out."""
+    """The conditions in words of one line each, and the sizes that are fixed. Those that always hold are left out.
+
+    Those on one symbol are joined where that has words: `N <= 3` for `N <= 4` and `N != 4`.
+    """
     bounds: dict[str, tuple[int, str]] = {}
     multiples = divisors(scope)
     steps = dict.fromkeys(scope.hints, 1) | {name: one.divisor for name, one in multiples.items()}
-    found = {f"{name} % {one.divisor} == 0": one.by for name, one in multiples.items()}
-    fixed: dict[str, FixedSize] = {}
-    for one in scope.conditions:
+    # Those on one whole symbol by its name, each other one by its number.
+    groups: dict[str | int, list[Condition]] = {}
+    for number, one in enumerate(scope.conditions):
+        names = list(symbols_of(one.expression))
         if one.bounds is not None:
             # Each raises the one before.
             name, least = one.bounds
             bounds[name] = least, one.where
-            continue
-        names = list(symbols_of(one.expression))
-        shown = _on_one(scope, one, names[0], steps[names[0]]) if len(names) == 1 else None
-        if isinstance(shown, int):
-            fixed.setdefault(names[0], FixedSize(names[0], shown, one.where))
-        elif shown is None:
-            shown = "" if len(names) > 1 and _holds_widely(scope, one, names, steps) else comparison(one)
-        if isinstance(shown, str) and shown:
-            found.setdefault(shown, one.where)
+        elif len(names) == 1 and not isinstance(scope.hints[names[0]], Fraction):
+            groups.setdefault(names[0], []).append(one)
+        elif len(names) <= 1 or not _holds_widely(scope, one, names, steps):
+            groups[number] = [one]
+    found = {f"{name} % {one.divisor} == 0": one.by for name, one in multiples.items()}
+    fixed: dict[str, FixedSize] = {}
+    for key, group in groups.items():
+        shown = (
+            _of_one(scope, group, key, steps[key])
+            if isinstance(key, str)
+            else {comparison(one): one.where for one in group}
+        )
+        if isinstance(shown, FixedSize):
+            fixed[shown.size] = shown
+        else:
+            found |= {text: where for text, where in shown.items() if text not in found}
     for name in fixed.keys() & multiples.keys():
         del found[f"{name} % {steps[name]} == 0"]
-    least_of = {name: _next_multiple(least, steps[name]) for name, (least, _) in bounds.items() if name not in fixed}
-    lower = [
-        Requirement(f"{name} >= {least}", bounds[name][1])
-        for name, least in least_of.items()
-        if least > _next_multiple(int(scope.given_least[name]), steps[name])
-    ]
-    return [*lower, *starmap(Requirement, _least_upper(found).items())], list(fixed.values())
-
-
-def _next_multiple(size: int, step: int) -> int:
-    """The least multiple that is no smaller."""
-    return -(-size // step) * step
+    lower = []
+    for name, (least, where) in bounds.items():
+        end = next_multiple(least, steps[name])
+        implied = name in fixed or any(one.startswith(f"{name} >= ") for one in found)
+        if end > next_multiple(int(scope.given_least[name]), steps[name]) and not implied:
+            lower.append(Requirement(f"{name} >= {end}", where))
+    return [*lower, *starmap(Requirement, found.items())], list(fixed.values())
 
 
 def divisors(scope: Scope) -> dict[str, Divisor]:
@@ -112,7 +113,12 @@ def divisors(scope: Scope) -> dict[str, Divisor]:
 
 
 def _divisor(scope: Scope, one: Condition, name: str) -> dict[str, int]:
-    match = _MULTIPLE.fullmatch(str(_on_one(scope, one, name)))
+    shown = (
+        None
+        if isinstance(scope.hints[name], Fraction)
+        else in_words(name, truth_of(one, name, int(scope.least[name]), int(scope.hints[name])))
+    )
+    match = _MULTIPLE.fullmatch(shown[0]) if isinstance(shown, list) and len(shown) == 1 else None
     return {name: int(match[1])} if match else {}
 
 
@@ -137,110 +143,85 @@ def _around(period: int) -> list[int]:
     return sorted({*range(1, 3 * period, max(1, period // 16)), period, 2 * period, 3 * period})
 
 
-def _least_upper(found: Mapping[str, str]) -> dict[str, str]:
-    """Without those that another one implies: of `H <= 62` and `H <= 56`, only the second says something."""
-    ends = {text: (match[1], int(match[2])) for text in found if (match := _UPPER.fullmatch(text))}
-    least: dict[str, int] = {}
-    for name, most in ends.values():
-        least[name] = min(most, least.get(name, most))
-    return {text: one for text, one in found.items() if text not in ends or ends[text][1] == least[ends[text][0]]}
-
-
-def _on_one(scope: Scope, one: Condition, name: str, step: int = 1) -> str | int | None:
-    """A condition on one symbol: the only value, "" where it always holds, a text; None for the plain comparison.
+def _of_one(scope: Scope, group: Sequence[Condition], name: str, step: int) -> dict[str, str] | FixedSize:
+    """The conditions on one whole symbol with their places, or its value. Two of a kind are one where that has words.
 
     step: what the symbol is a multiple of, by other conditions.
     """
-    hint = scope.hints[name]
-    if isinstance(hint, Fraction):
-        return None
-    first = _next_multiple(int(scope.least[name]), step)
-    sizes = range(first, max(first, hint) + _LOOKED_AT * step, step)
-    by_size = {size: holds(evaluate(one.expression, {name: size}), one.relation) for size in sizes}
-    later = {
-        size: holds(evaluate(one.expression, {name: size}), one.relation) for size in _far(step) if size > sizes[-1]
-    }
-    if all(by_size.values()):
-        return "" if all(later.values()) else _up_to(one, name, step, sizes[-1], later)
-    true = [size for size, is_true in by_size.items() if is_true]
-    if len(true) == 1 and not any(later.values()):
-        return true[0]
-    if true and true == list(range(true[0], true[-1] + 1, step)):
-        to_the_end = true[-1] == sizes[-1]
-        if not all(is_true is to_the_end for is_true in later.values()):
-            return None
-        upper = "" if to_the_end else f"{name} <= {true[-1]}"
-        lower = f"{name} >= {true[0]}" if true[0] > first else ""
-        return " and ".join(filter(None, (lower, upper)))
-    return _remainder(name, by_size | later)
+    kept: list[tuple[Truth, dict[str, str]]] = []
+    for one in group:
+        truth = truth_of(one, name, int(scope.least[name]), int(scope.hints[name]), step)
+        shown = in_words(name, truth)
+        if shown == []:
+            continue
+        found = {comparison(one): one.where}
+        for number, (other, before) in enumerate(kept):
+            # Of a bound next to remainders, sizes far away tell too little.
+            if (
+                _is_of_rests(shown) is _is_of_rests(list(before))
+                and (both := in_words(name, truth & other)) is not None
+            ):
+                del kept[number]
+                truth, shown, found = truth & other, both, before
+                break
+        if isinstance(shown, int):
+            return FixedSize(name, shown, one.where)
+        kept.append((truth, found if shown is None else {text: found.get(text, one.where) for text in shown}))
+    return {text: where for _, found in kept for text, where in found.items()}
 
 
-def _far(step: int) -> list[int]:
-    """Large multiples of a step."""
-    return sorted({_next_multiple(size, step) for size in FAR})
-
-
-def _up_to(one: Condition, name: str, step: int, low: int, later: Mapping[int, bool]) -> str | None:
-    """`H <= 2048`, where a condition holds up to some size; None if it holds again behind it.
-
-    low: a size where it holds. later: whether it holds at larger ones.
-    """
-    high = min(size for size, is_true in later.items() if not is_true)
-    if any(is_true for size, is_true in later.items() if size > high):
-        return None
-    while high - low > step:
-        middle = (low + high) // (2 * step) * step
-        if holds(evaluate(one.expression, {name: middle}), one.relation):
-            low = middle
-        else:
-            high = middle
-    return f"{name} <= {low}"
+def _is_of_rests(shown: list[str] | int | None) -> bool:
+    return isinstance(shown, list) and "%" in shown[0]
 
 
 def _holds_widely(scope: Scope, one: Condition, names: Sequence[str], steps: Mapping[str, int]) -> bool:
     """Whether a condition on several whole symbols holds at all small multiples of steps, and at many others."""
     if any(isinstance(scope.hints[name], Fraction) for name in names):
         return False
-    by = {name: (_next_multiple(int(scope.least[name]), steps[name]), steps[name]) for name in names}
+    by = {name: (next_multiple(int(scope.least[name]), steps[name]), steps[name]) for name in names}
     draws = random.Random(0)  # noqa: S311 - not for secrets
     further = ([first + draws.randrange(_BEYOND) * step for first, step in by.values()] for _ in range(_FURTHER))
     small = [range(first, first + _SMALL * step, step) for first, step in by.values()]
     ends = [
-        sorted({first, first + step, int(scope.hints[name]), *_far(step)[::5]}) for name, (first, step) in by.items()
+        sorted({first, first + step, int(scope.hints[name]), *far(step)[::5]}) for name, (first, step) in by.items()
     ]
     # All combinations of a few sizes of each, where there are not too many.
     all_of: list[list[Sequence[int]]] = [[*small], [*ends]] if len(names) < _MANY else []
     points = (dict(zip(names, sizes, strict=True)) for sizes in chain(further, *(product(*each) for each in all_of)))
-    return all(holds(evaluate(one.expression, point), one.relation) for point in points)
+    signs = set()
+    for point in points:
+        value = evaluate(one.expression, point)
+        if not holds(value, one.relation):
+            return False
+        signs.add(value > 0)
+    return len(signs) == 1 or not _is_zero_somewhere(one, by, scope.hints)
 
 
-def _remainder(name: str, truth: Mapping[int, bool]) -> str | None:
-    """`H % 32 == 0`, if the condition is about a remainder. truth: size -> whether it holds there."""
-    for period in range(2, _LARGEST_PERIOD + 1):
-        by_rest: dict[int, bool] = {}
-        if all(by_rest.setdefault(size % period, is_true) == is_true for size, is_true in truth.items()):
-            return _of_rests(f"{name} % {period}", by_rest)
-    return None
+def _is_zero_somewhere(one: Condition, by: Mapping[str, tuple[int, int]], hints: Mapping[str, Any]) -> bool:
+    """Whether an expression that has both signs is 0 on a way along one symbol, with the others at some sizes.
 
-
-def _of_rests(rest: str, truth: Mapping[int, bool]) -> str | None:
-    """For which remainders a condition holds, by whether it holds for each: one of them, a few, or those of a range.
-
-    rest: what the remainder is, such as `H % 32`.
+    by: the least size of each symbol, and what it is a multiple of.
     """
-    true, false = (sorted(size for size, is_true in truth.items() if is_true is wanted) for wanted in (True, False))
-    if not true:
-        return None
-    for most in (1, _LISTED):
-        for rests, one, some in ((true, "==", "in"), (false, "!=", "not in")):
-            if len(rests) <= most:
-                return f"{rest} {one} {rests[0]}" if most == 1 else f"{rest} {some} {tuple(rests)}"
-    below = [size for size in true if size < false[0]]
-    above = [size for size in true if size > false[-1]]
-    if len(below) + len(above) < len(true):
-        return None
-    ends = [f"{rest} <= {below[-1]}" if below[-1] else f"{rest} == 0"] if below else []
-    return " or ".join([*ends, f"{rest} >= {above[0]}"] if above else ends)
+    chosen = [
+        [
+            *range(first, first + _SMALL * step, step),
+            int(hints[name]),
+            *(next_multiple(2**power, step) for power in range(2, 11)),
+        ]
+        for name, (first, step) in by.items()
+    ]
+    for name, (first, step) in by.items():
+        for sizes in zip(*chosen, strict=True):
+            point = {other: max(size, by[other][0]) for other, size in zip(by, sizes, strict=True)}
+
+            def value(size: int, point: Mapping[str, int] = point, name: str = name) -> Any:
+                return evaluate(one.expression, {**point, name: size})
+
+            if any(
+                value(size) == 0 for size in turns(value, [first, *(size for size in far(step) if size > first)], step)
+            ):
+                return True
+    return False
 
 
 def comparison(one: Condition) -> str:

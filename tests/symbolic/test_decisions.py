@@ -222,12 +222,37 @@ def test_only_the_least_upper_bound_is_shown(sizes: tuple[Scope, Any, Any]) -> N
 
 
 @pytest.mark.parametrize(
+    ("decisions", "shown"),
+    [
+        # From 3 to 40, and from 5 to 19.
+        ([lambda h, w: (h - 2) * (41 - h) > 0, lambda h, w: (h - 4) * (20 - h) > 0], ["H >= 5", "H <= 19"]),
+        ([lambda h, w: (h - 4) * (20 - h) > 0, lambda h, w: (h - 2) * (41 - h) > 0], ["H >= 5", "H <= 19"]),
+        # At least 4 by a bound of its own, and from 6 on; and the other way round.
+        ([lambda h, w: h >= 4, lambda h, w: h * h - 5 * h > 0], ["H >= 6"]),
+        ([lambda h, w: h * h - 5 * h > 0, lambda h, w: h >= 4], ["H >= 6"]),
+        (
+            [lambda h, w: h <= 30, lambda h, w: h != 30, lambda h, w: h != 29, lambda h, w: h != 27],
+            ["H <= 28", "H != 27"],
+        ),
+        ([lambda h, w: h % 4 == 0, lambda h, w: h <= 32, lambda h, w: h != 32], ["H % 4 == 0", "H <= 28"]),
+        # Below a whole number there are others.
+        ([lambda h, w: w <= 3, lambda h, w: w != 3], ["w <= 3", "w != 3"]),
+    ],
+)
+def test_conditions_on_one_size_are_joined(decisions: list[Callable[[Any, Any], bool]], shown: list[str]) -> None:
+    """Of several ends of a size only the closest says something, and a size that is excluded there moves it."""
+    scope = Scope({"H": 12, "w": Fraction(3, 4)})
+    assert all(decide(scope.symbol("H"), scope.symbol("w")) for decide in decisions)
+    assert [one.condition for one in requirements(scope)[0]] == shown
+
+
+@pytest.mark.parametrize(
     ("decide", "shown"),
     [
         # It is 1 at H = 1 and H = 2, and larger beyond, which bounds of its terms do not show.
         (lambda h, w: h * h - 3 * h + 3 > 0, []),
-        (lambda h, w: (h - 2) * (20 - h) > 0, ["H >= 3 and H <= 19"]),
-        (lambda h, w: (h - 2) * (h - 20) < 1, ["H >= 2 and H <= 20"]),
+        (lambda h, w: (h - 2) * (20 - h) > 0, ["H >= 3", "H <= 19"]),
+        (lambda h, w: (h - 2) * (h - 20) < 1, ["H >= 2", "H <= 20"]),
         (lambda h, w: w > Fraction(1, 2), ["w > 1/2"]),
         (lambda h, w: w * h > 3, ["H*w > 3"]),
         # At this size only.
