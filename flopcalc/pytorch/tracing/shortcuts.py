@@ -61,10 +61,6 @@ def _adaptive_pool(recorder: Recorder, module: Any, x: Tensor) -> Any:
     return RULES[functional.adaptive_avg_pool2d](recorder, x, module.output_size)
 
 
-def _flatten(recorder: Recorder, module: Any, x: Tensor) -> Any:
-    return RULES[Tensor.flatten](recorder, x, module.start_dim, module.end_dim)
-
-
 def _dropout(recorder: Recorder, module: Any, x: Tensor) -> Any:
     return None if module.training else x
 
@@ -105,7 +101,6 @@ _SHORT: dict[type[nn.Module], Rule] = {
     nn.Linear: _linear,
     nn.MaxPool2d: _max_pool,
     nn.AdaptiveAvgPool2d: _adaptive_pool,
-    nn.Flatten: _flatten,
     nn.Dropout: _dropout,
     nn.Identity: _identity,
     nn.ReLU: _activation(functional.relu),

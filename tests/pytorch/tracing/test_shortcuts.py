@@ -74,8 +74,6 @@ USUAL: dict[str, tuple[Any, tuple[int, ...]]] = {
     "linear": (nn.Linear(6, 5), ROWS),
     "max pool": (nn.MaxPool2d(3, 2, ceil_mode=True), MAP),
     "global pool": (nn.AdaptiveAvgPool2d(1), MAP),
-    "flatten": (nn.Flatten(), MAP),
-    "flatten, part": (nn.Flatten(2, 3), MAP),
     "dropout": (nn.Dropout(), MAP),
     "identity": (nn.Identity(), MAP),
     **{cls.__name__: (cls(), MAP) for cls in (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.Hardsigmoid, nn.GELU)},

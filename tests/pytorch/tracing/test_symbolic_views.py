@@ -153,3 +153,10 @@ def test_inside_of_vmap(name: str) -> None:
         )
     )
     assert str(found.network.total("traffic")) == "8*N*H*W"
+
+
+def test_a_module_that_flattens() -> None:
+    """It asks what the function does: nothing for rows and columns that are next to each other."""
+    turned: Case = (lambda x: x.permute(0, 2, 3, 1), lambda n, h, w: ((n, h, w, 4), (4 * h * w, w, 1, h * w)))
+    module = nn.Sequential(Changed(turned), nn.Flatten(1, 2))
+    assert symbolic_network(module, SHAPE).scope.conditions == []
