@@ -73,7 +73,7 @@ def requirements(scope: Scope) -> tuple[list[Requirement], list[FixedSize]]:
             bounds[name] = least, one.where
         elif len(names) == 1 and not isinstance(scope.hints[names[0]], Fraction):
             groups.setdefault(names[0], []).append(one)
-        elif len(names) <= 1 or not _holds_widely(scope, one, names, steps):
+        elif not _holds_widely(scope, one, names, steps):
             groups[number] = [one]
     found = {f"{name} % {one.divisor} == 0": one.by for name, one in multiples.items()}
     fixed: dict[str, FixedSize] = {}

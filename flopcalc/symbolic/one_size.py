@@ -1,6 +1,6 @@
 """Where conditions on one whole size hold, in words."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -57,31 +57,32 @@ def truth_of(one: Condition, name: str, least: int, hint: int, step: int = 1) ->
 
     first = next_multiple(least, step)
     near = {size: holds_at(size) for size in range(first, max(first, hint) + _LOOKED_AT * step, step)}
-    sizes = [max(near), *(size for size in far(step) if size > max(near))]
+    sizes = sorted({max(near), *far(step)})
     beyond = sorted({*sizes, *turns(value, sizes, step)} - near.keys())
     return Truth(holds_at, near, {size: holds_at(size) for size in beyond}, step)
 
 
 def turns(value: Callable[[int], Any], sizes: Sequence[int], step: int) -> Iterator[int]:
-    """Where a value changes its sign between two of some sizes in order: sizes before and behind each change."""
-    signs = [_sign(value(size)) for size in sizes]
-    for (low, below), (high, above) in pairwise(zip(sizes, signs, strict=True)):
+    """Where a value changes its sign between two of some sizes in order: the first with the new sign, and that before.
+
+    A value that is 0 on the way is so at the size before.
+    """
+    points = [(size, _sign(value(size))) for size in sizes]
+    for (low, below), (high, above) in pairwise(points):
         if below != above:
-            # It may be 0 for some sizes in between.
-            for others in ({-1, 0, 1} - {below}, {above}):
-                first = _first(value, others, low, high, step)
-                yield from (first - step, first)
+            first = _first(value, above, low, high, step)
+            yield from (first - step, first)
 
 
 def _sign(value: Any) -> int:
     return int(value > 0) - int(value < 0)
 
 
-def _first(value: Callable[[int], Any], signs: Collection[int], low: int, high: int, step: int) -> int:
-    """The first size behind the lower one at which a value has one of these signs, as it has at the higher one."""
+def _first(value: Callable[[int], Any], sign: int, low: int, high: int, step: int) -> int:
+    """The first size behind the lower one at which a value has the sign that it has at the higher one."""
     while high - low > step:
         middle = (low + high) // (2 * step) * step
-        low, high = (low, middle) if _sign(value(middle)) in signs else (middle, high)
+        low, high = (low, middle) if _sign(value(middle)) == sign else (middle, high)
     return high
 
 
@@ -110,7 +111,7 @@ def _up_to(name: str, truth: Truth) -> list[str] | None:
     high = min(size for size, is_true in truth.beyond.items() if not is_true)
     if any(is_true for size, is_true in truth.beyond.items() if size > high):
         return None
-    return [f"{name} <= {_first(truth.holds_at, {0}, low, high, step) - step}"]
+    return [f"{name} <= {_first(truth.holds_at, 0, low, high, step) - step}"]
 
 
 def _remainder(name: str, truth: Mapping[int, bool]) -> str | None:

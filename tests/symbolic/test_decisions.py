@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flopcalc.symbolic.conditions import comparison, requirements
+from flopcalc.symbolic.conditions import FixedSize, Requirement, comparison, requirements
 from flopcalc.symbolic.evaluating import evaluate
 from flopcalc.symbolic.scope import Condition, Scope
 from flopcalc.symbolic.writing import latex_symbol, python, text
@@ -235,6 +235,16 @@ def test_only_the_least_upper_bound_is_shown(sizes: tuple[Scope, Any, Any]) -> N
             ["H <= 28", "H != 27"],
         ),
         ([lambda h, w: h % 4 == 0, lambda h, w: h <= 32, lambda h, w: h != 32], ["H % 4 == 0", "H <= 28"]),
+        # The first ends below a size that the second excludes, or above it.
+        ([lambda h, w: h // 16 < 40, lambda h, w: h != 620], ["H <= 639", "H != 620"]),
+        ([lambda h, w: 40 - h // 16 > 0, lambda h, w: h != 620], ["H <= 639", "H != 620"]),
+        ([lambda h, w: h // 16 < 40, lambda h, w: h != 639, lambda h, w: h != 700], ["H <= 638"]),
+        # A size far beyond those next to it, and one that no size is.
+        ([lambda h, w: h != 640], ["H != 640"]),
+        ([lambda h, w: h // 16 != 40], ["floor(H/16) != 40"]),
+        ([lambda h, w: h * h != 250001], []),
+        ([lambda h, w: h % 4 == 0, lambda h, w: h != 1640], ["H % 4 == 0", "H != 1640"]),
+        ([lambda h, w: h % 4 == 0, lambda h, w: h <= 1701], ["H % 4 == 0", "H <= 1700"]),
         # Below a whole number there are others.
         ([lambda h, w: w <= 3, lambda h, w: w != 3], ["w <= 3", "w != 3"]),
     ],
@@ -244,6 +254,17 @@ def test_conditions_on_one_size_are_joined(decisions: list[Callable[[Any, Any], 
     scope = Scope({"H": 12, "w": Fraction(3, 4)})
     assert all(decide(scope.symbol("H"), scope.symbol("w")) for decide in decisions)
     assert [one.condition for one in requirements(scope)[0]] == shown
+
+
+def test_a_size_with_one_value_has_no_bounds() -> None:
+    """Nor has one whose least multiple is that of the least size."""
+    scope = Scope({"H": 12, "W": 16}, {"H": 1, "W": 5})
+    height, width = scope.symbol("H"), scope.symbol("W")
+    assert height >= 4
+    assert height * height - 144 == 0
+    assert width >= 7
+    assert width % 8 == 0
+    assert requirements(scope) == ([Requirement("W % 8 == 0", "")], [FixedSize("H", 12, "")])
 
 
 @pytest.mark.parametrize(
