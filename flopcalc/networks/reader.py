@@ -118,19 +118,21 @@ class Reader:
         often = "repeat" in spec or "each" in spec
         # Outside all other names a number is a stage of its own.
         alike = alike and (entry.name != NEXT or entry.prefix != "")
+        # If a join is left out, its output is that of the entry before it.
+        last = current if joins else inputs[0]
         for place, row in enumerate(self.repeats(entry, inputs[0]) if often else ({},)):
-            if place and joins:
-                key = "repeat" if "repeat" in spec else "each"
-                raise self.file.error(spec, key, f"{entry.label} is repeated and takes several inputs")
+            if place:
+                if joins:
+                    key = "repeat" if "repeat" in spec else "each"
+                    raise self.file.error(spec, key, f"{entry.label} is repeated and takes several inputs")
+                inputs = (last,)
             if alike and place:
                 # A shorter way.
                 self.visit(spec)
-                inputs = (self.called(self.calls[id(spec)], self.named(entry, row, often)[1], inputs[0]),)
-                continue
-            out = self.once(entry, inputs, row, often)
-            # If a join is left out, its output is that of the entry before it.
-            inputs = (current if out is None and joins else out or inputs[0],)
-        return inputs[0]
+                last = self.called(self.calls[id(spec)], self.named(entry, row, often)[1], last)
+            else:
+                last = self.once(entry, inputs, row, often) or last
+        return last
 
     def repeats(self, entry: Entry, first: str) -> Iterator[dict[str, Known]]:
         """The names that `repeat` or `each` adds to the scope, for each repetition."""
@@ -181,6 +183,9 @@ class Reader:
         found = []
         for name in given if isinstance(given, list) else [given]:
             value = current if name == PREVIOUS else entry.scope.find(str(name))
+            if name == PREVIOUS and entry.scope.find(PREVIOUS) not in (None, current):
+                why = f"{entry.label} takes the entry before, and there is one that is called {PREVIOUS}"
+                raise self.file.error(entry.spec, "from", why, "give that entry another name")
             if value is None:
                 why = f"{entry.label} takes its input from {clip(name)}, which is not above it"
                 above = entry.scope.names()
@@ -364,10 +369,13 @@ class Reader:
         owner = entry.prefix + str(entry.spec["weights_of"])
         # A block depends on nothing outside, and so has its twins inside.
         held = {row.name: row for row in self.rows[entry.scope.start : start]}
+        # The layers whose weights those inside share: none has weights of one that has weights of another.
+        owners: dict[str, str] = {}
         for index in range(start, len(self.rows)):
             row = self.rows[index]
             params = params_of(self.tape, row.slot)
             if not params:
+                self.rows[index] = row._replace(weights_of=owners.get(row.weights_of, row.weights_of))
                 continue
             inside = row.name.removeprefix(place)
             twin = held.get(f"{owner}.{inside}" if inside else owner)
@@ -378,3 +386,4 @@ class Reader:
             slot = share_weights(self.tape, row.slot, twin.slot)
             self.rows[index] = row._replace(slot=slot, weights_of=twin.name)
             self.slots[row.name] = slot
+            owners[row.name] = twin.name

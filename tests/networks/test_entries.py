@@ -28,18 +28,14 @@ layers:
   - b: relu
   - once: {{op: add, from: [first, second], when: c > 4, repeat: 1}}
   - d: relu
+  - none: {{op: add, from: [first, second], repeat: c // 5}}
+  - n: relu
   - never: {{op: conv, from: first, when: c > 4, repeat: 2}}
   - e: relu
 """
     inputs = {layer.name: layer.inputs for layer in network(write_network(text)).layers}
-    assert inputs == {
-        "first": ("input",),
-        "second": ("input",),
-        "a": ("second",),
-        "b": ("a",),
-        "d": ("b",),
-        "e": ("first",),
-    }
+    before = {"a": "second", "b": "a", "d": "b", "n": "d", "e": "first"}
+    assert inputs == {"first": ("input",), "second": ("input",), **{name: (one,) for name, one in before.items()}}
     inputs = {layer.name: layer.inputs for layer in network(write_network(text.replace("c > 4", "c > 3"))).layers}
     # Each join is the input of the layer after it.
     assert [inputs[name] for name in "abde"] == [("0",), ("staged",), ("once.0",), ("never.1",)]
@@ -130,6 +126,19 @@ layers:
     assert [(layer.weights_of, layer.cost.params) for layer in net.layers] == [("", 144), ("g.a", 0), ("g.a", 0)]
 
 
+def test_weights_of_a_group_with_weights_of_its_own(write_network: WriteNetwork) -> None:
+    """All are those of the first layer, as replacements and counts need it."""
+    tied = "layers: [a: conv, r: relu, b: {op: conv, weights_of: a}]"
+    for entries in (
+        f"g: {{{tied}}}, h: {{{tied}, weights_of: g}}, i: {{layers: [b: conv, a: conv], weights_of: h}}",
+        "g: {block: t}, h: {block: t, weights_of: g}, i: {layers: [b: conv, a: conv], weights_of: h}",
+    ):
+        net = network(write_network(f"{HEAD}blocks: {{t: {{{tied}}}}}\nlayers: [{entries}]\n"))
+        owners = {layer.name: layer.weights_of for layer in net.layers}
+        assert owners == {"g.a": "", **dict.fromkeys(["g.b", "h.a", "h.b", "i.a", "i.b"], "g.a"), "g.r": "", "h.r": ""}
+        assert net.params == 144
+
+
 def test_weights_from_outside_of_a_block(write_network: WriteNetwork) -> None:
     """A block has no weights of a layer outside, whatever its name, else it would cost less in other places."""
     text = f"""{HEAD}
@@ -164,6 +173,11 @@ OPTIONS = "options: {sizes: {default: [3, 4]}, mode: {default: fast, choices: [f
         ("  - b: {layers: [x: relu],\n      from: [input, a]}", 7, "layer b takes one input, not 2"),
         ("  - b: {block: pair,\n      from: [input, a, a]}", 7, "layer b takes one input, not 3"),
         ("  - b: {op: relu, when: false}\n  - b: relu", 7, "two layers here are called b"),
+        (
+            "  - previous: relu\n  - b: {op: conv, from: previous}\n  - d: {op: relu, from: previous}",
+            8,
+            "is called previous",
+        ),
         ("  - b: {layers: [x: relu], out: 3}", 6, "layer b: unknown key 'out'"),
         ("  - b: {op: conv, each: {k-1: [3, 5]}}", 6, "layer b: 'k-1' is not a name for a column"),
         ("  - b: {layers: [x: relu], let: [1]}", 6, "layer b: let maps names to expressions"),
