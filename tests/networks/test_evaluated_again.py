@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from helpers import WriteNetwork
 
+from flopcalc import FlopcalcError
 from flopcalc.networks import library, reader
 from flopcalc.networks.network import Network
 
@@ -129,3 +130,15 @@ layers:
         ({"one": 2, "other": 1}, (4, 5, 8), [2, 1, 6, 3]),
     ):
         assert _params(one.at(options, shape)) == [4 * out for out in outs]
+
+
+def test_sizes_of_volumes(write_network: WriteNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A depth, and no depth where an input has none: c x (d + 2h + 3w) weights."""
+    one = library.compiled(
+        write_network("input: [4, 6, 8, 5]\nlayers:\n  - a: {op: conv3d, k: 1, out: d + 2 * h + 3 * w}\n")
+    )
+    assert one.at().params == 4 * (6 + 16 + 15)
+    with pytest.raises(FlopcalcError, match="unknown name 'd'"):
+        one.at({}, (4, 8, 5))
+    _read_no_more(monkeypatch)
+    assert one.at({}, (2, 1, 9, 4)).params == 2 * (1 + 18 + 12)
