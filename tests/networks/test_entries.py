@@ -153,7 +153,10 @@ layers:
 
 # Errors ----------------------------------------------------------------------------------------
 
-BLOCKS = "blocks: {on: {args: {is_on: null}, layers: [x: {op: relu, when: is_on}]}, pair: {layers: [x: relu, y: relu]}}"
+BLOCKS = (
+    "blocks: {on: {args: {is_on: null}, layers: [x: {op: relu, when: is_on}]}, pair: {layers: [x: relu, y: relu]}, "
+)
+BLOCKS += "staged: {layers: [x: {op: relu, stage: own}, y: relu]}}"
 OPTIONS = "options: {sizes: {default: [3, 4]}, mode: {default: fast, choices: [fast, slow]}}"
 
 
@@ -186,6 +189,13 @@ OPTIONS = "options: {sizes: {default: [3, 4]}, mode: {default: fast, choices: [f
         ("  - b: {op: relu, when: mode}", 6, "layer b: when is 'fast', not true or false"),
         ("  - b: {block: on, is_on: null}", 3, "layer b.x: when is None, not true or false"),
         ("  - _: {layers: [b: {layers: [y: relu]}]}\n  - d: {block: pair}\n  - b: {block: pair}", 8, "are called b.y"),
+        # A block that was read before is put where the entry is; this one names a stage itself.
+        (
+            "  - _: {layers: [b: {layers: [y: relu]}]}\n"
+            "  - d: {block: staged, stage: s}\n  - b: {block: staged, stage: s}",
+            8,
+            "two layers are called b.y",
+        ),
     ],
 )
 def test_errors_of_entries(entries: str, line: int, why: str, write_network: WriteNetwork) -> None:
