@@ -355,10 +355,13 @@ class Reader:
         """Give the layers read since `start` the weights of those of the entry that `weights_of` names."""
         owner = entry.prefix + str(entry.spec["weights_of"])
         held = {row.name: row for row in self.rows[:start]}
+        owners: dict[str, str] = {}
         for index in range(start, len(self.rows)):
             row = self.rows[index]
             params = params_of(self.tape, row.slot)
             if not params:
+                # It may have the weights of one of these layers, which are now those of another one.
+                self.rows[index] = row._replace(weights_of=owners.get(row.weights_of, row.weights_of))
                 continue
             twin = held.get(owner + row.name.removeprefix(full))
             twin = held[twin.weights_of] if twin and twin.weights_of else twin
@@ -367,4 +370,5 @@ class Reader:
                 raise self.file.error(entry.spec, "weights_of", why)
             slot = share_weights(self.tape, row.slot, twin.slot)
             self.rows[index] = row._replace(slot=slot, weights_of=twin.name)
+            owners[row.name] = twin.name
             self.slots[row.name] = slot
