@@ -8,7 +8,7 @@ from flopcalc import FlopcalcError
 from flopcalc.networks import columns
 from flopcalc.networks.library import load
 from flopcalc.networks.network import Network
-from flopcalc.text.yaml_file import copied
+from flopcalc.text.yaml_file import Map, copied
 
 
 def _load(folder: Path, text: str) -> Network:
@@ -94,7 +94,12 @@ def test_a_name_by_a_column(tmp_path: Path) -> None:
 def test_an_entry_with_columns_is_copied_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What reading keeps by its identity must not meet another one at its address."""
     copies = []
-    monkeypatch.setattr(columns, "copied", lambda spec: copies.append(copied(spec)) or copies[-1])
+
+    def copy(spec: Map) -> Map:
+        copies.append(copied(spec))
+        return copies[-1]
+
+    monkeypatch.setattr(columns, "copied", copy)
     assert len(_net(tmp_path, "{op: upsample, each: {scale: [3, 1, 2]}}").layers) == 3
     assert len(copies) == 1
 
