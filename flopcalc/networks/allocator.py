@@ -7,11 +7,12 @@ c10/cuda/CUDACachingAllocator.cpp, with one stream, and with segments that do no
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
 BLOCK = 512
-# Tensors up to this size share segments of 2 MiB, in blocks that are split at each multiple of 512 bytes.
-_SMALL, _SMALL_SEGMENT = 1 << 20, 2 << 20
-# Those up to 10 MiB are in segments of 20 MiB, larger ones in segments of their own, of a multiple of 2 MiB.
+# Tensors up to this size share segments, whose blocks are split at each multiple of 512 bytes: none is too large.
+_SMALL = 1 << 20
+# Those below 10 MiB are in segments of 20 MiB, larger ones in segments of their own, of a multiple of 2 MiB.
 _MEDIUM, _MEDIUM_SEGMENT, _STEP = 10 << 20, 20 << 20, 2 << 20
 
 
@@ -20,17 +21,11 @@ def blocks(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
 
 
-def _segment(size: int) -> int:
-    if size <= _SMALL:
-        return _SMALL_SEGMENT
-    return _MEDIUM_SEGMENT if size < _MEDIUM else -(-size // _STEP) * _STEP
-
-
 # Of a tensor that comes or goes: its number, and its size, or FREED.
 Event = tuple[int, int]
 FREED = -1
-# Passes before the one that counts: the cache has then the blocks that passes need.
-_EARLIER = 2
+# The last one counts: the cache has then the blocks that passes need.
+_PASSES = 3
 
 
 def steady_peak(there: Iterable[int], events: Sequence[Event]) -> int:
@@ -42,7 +37,7 @@ def steady_peak(there: Iterable[int], events: Sequence[Event]) -> int:
     for size in there:
         allocator.allocate(size)
     base = allocator.allocated
-    for _ in range(_EARLIER + 1):
+    for _ in range(_PASSES):
         allocator.rest()
         held: dict[int, int] = {}
         for number, size in events:
@@ -59,77 +54,72 @@ class Allocator:
     """Gives blocks out of segments that it keeps. allocated: bytes of all blocks in use; peak: the most until now."""
 
     def __init__(self) -> None:
-        self.allocated = self.peak = 0
-        # Free blocks by size, then address, of small and of large tensors; the size of each by its address.
-        self._free: dict[bool, list[tuple[int, int]]] = {True: [], False: []}
-        self._sizes: dict[int, int] = {}
+        self.allocated = self.peak = self._end = 0
         self._used: dict[int, int] = {}
-        # Of each block the neighbours in its segment.
-        self._before: dict[int, int | None] = {}
-        self._after: dict[int, int | None] = {}
-        self._is_small: dict[int, bool] = {}
-        self._end = 0
+        # Free blocks of large tensors by size, then address; the size of each by its address, the address by its end.
+        self._free: list[tuple[int, int]] = []
+        self._sizes: dict[int, int] = {}
+        self._starts: dict[int, int] = {}
 
     def allocate(self, size: int) -> int:
-        """The address of a block for a tensor of some bytes; -1 for an empty one."""
+        """The address of a block for a tensor of some bytes; 0 for an empty one."""
         if not size:
-            return -1
+            return 0
         size = blocks(size)
-        is_small = size <= _SMALL
-        place = self._best(size, is_small)
-        rest = self._sizes[place] - size
-        if rest >= BLOCK if is_small else rest > _SMALL:
-            self._split(place, size, is_small)
-        self._used[place] = self._sizes[place]
-        self.allocated += self._sizes[place]
+        if size <= _SMALL:
+            place, given = self._new(size), size
+        else:
+            place, given = self._best(size)
+            if given - size > _SMALL:
+                self._put(place + size, given - size)
+                given = size
+        self._used[place] = given
+        self.allocated += given
         self.peak = max(self.peak, self.allocated)
         return place
 
     def free(self, place: int) -> None:
         """Take a block back, and join it with free neighbours."""
-        if place < 0:
+        if not place:
             return
         size = self._used.pop(place)
         self.allocated -= size
-        is_small = self._is_small[place]
-        for other in (self._before[place], self._after[place]):
-            if other is not None and other not in self._used:
-                pool = self._free[is_small]
-                del pool[bisect_left(pool, (self._sizes[other], other))]
-                place = self._join(min(place, other), max(place, other))
-        insort(self._free[is_small], (self._sizes[place], place))
+        if size <= _SMALL:
+            return
+        if place in self._starts:
+            place = self._starts[place]
+            size += self._take(place)
+        if place + size in self._sizes:
+            size += self._take(place + size)
+        self._put(place, size)
 
     def rest(self) -> None:
         """Begin a new peak with what is allocated now."""
         self.peak = self.allocated
 
-    def _best(self, size: int, is_small: bool) -> int:
-        """The smallest free block that is large enough, at the lowest address; else a new segment."""
-        pool = self._free[is_small]
-        at = bisect_left(pool, (size, -1))
-        if at < len(pool):
-            return pool.pop(at)[1]
-        place = self._end
-        self._sizes[place] = _segment(size)
-        self._before[place] = self._after[place] = None
-        self._is_small[place] = is_small
-        self._end += self._sizes[place]
+    def _best(self, size: int) -> tuple[int, int]:
+        """The smallest free block that is large enough, at the lowest address, and its size; else a new segment."""
+        at = bisect_left(self._free, size, key=itemgetter(0))
+        if at < len(self._free):
+            place = self._free[at][1]
+            return place, self._take(place)
+        segment = _MEDIUM_SEGMENT if size < _MEDIUM else -(-size // _STEP) * _STEP
+        return self._new(segment), segment
+
+    def _new(self, size: int) -> int:
+        # Apart from the one before: only blocks of the same segment are neighbours.
+        place = self._end + BLOCK
+        self._end = place + size
         return place
 
-    def _split(self, place: int, size: int, is_small: bool) -> None:
-        other, after = place + size, self._after[place]
-        self._sizes[other] = self._sizes[place] - size
+    def _put(self, place: int, size: int) -> None:
+        insort(self._free, (size, place))
         self._sizes[place] = size
-        self._before[other], self._after[other], self._after[place] = place, after, other
-        self._is_small[other] = is_small
-        if after is not None:
-            self._before[after] = other
-        insort(self._free[is_small], (self._sizes[other], other))
+        self._starts[place + size] = place
 
-    def _join(self, first: int, second: int) -> int:
-        self._sizes[first] += self._sizes.pop(second)
-        after = self._after[first] = self._after.pop(second)
-        del self._before[second], self._is_small[second]
-        if after is not None:
-            self._before[after] = first
-        return first
+    def _take(self, place: int) -> int:
+        """A free block is no longer free. Returns its size."""
+        size = self._sizes.pop(place)
+        del self._starts[place + size]
+        del self._free[bisect_left(self._free, (size, place))]
+        return size

@@ -43,9 +43,7 @@ class Blocks:
     def call(self, entry: Entry, env: Env, row: Mapping[str, Known], options: Mapping[str, Known], stage: str) -> Call:
         """The block that an entry names, with its arguments. row: the names that its `repeat` or `each` adds."""
         spec = entry.spec
-        name = str(spec["block"])
-        if "{" in name:
-            name = self.tape.text(name, spec, "block", env, entry.label)
+        name = self.tape.text(str(spec["block"]), spec, "block", env, entry.label)
         checked = self._checked.get((id(spec), name))
         if checked is None:
             checked = self._checked[id(spec), name] = self._check(entry, name, row)
@@ -109,7 +107,7 @@ class Blocks:
 
 def is_alike(spec: Map) -> bool:
     """Whether the repetitions of an entry with `repeat` and a block are calls with the same arguments."""
-    if "{" in str(spec["block"]) or not {"each", "when", "stage", "weights_of"}.isdisjoint(spec):
+    if "{" in str(spec["block"]) or not {"when", "stage", "weights_of"}.isdisjoint(spec):
         return False
     names = names_of([value for key, value in spec.items() if key not in COMMON])
     return names is not None and OF_REPETITION.isdisjoint(names)

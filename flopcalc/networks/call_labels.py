@@ -18,11 +18,9 @@ def check_calls(file: File, data: Map) -> None:
 
     A pattern may fit under other options only, so the layers that are there are not asked.
     """
-    calls = data.get("calls") or {}
+    calls = data["calls"] or Map()
     if not isinstance(calls, Map) or not all(isinstance(one, str) for one in calls.values()):
-        if calls:
-            raise file.error(data, "calls", "calls maps names of layers, with * for any text, to ways of calling")
-        return
+        raise file.error(data, "calls", "calls maps names of layers, with * for any text, to ways of calling")
     entries = set(_entries(data))
     names = {name for name, _ in entries}
     for pattern, label in calls.items():

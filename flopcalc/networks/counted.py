@@ -6,9 +6,10 @@ that of its operator or primitive, unless the description's `calls` names anothe
 it: `pool: mean`, `"*.attention:qkv": F.linear`.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import NamedTuple
 
 from flopcalc.cost.calls import lacks_sizes
@@ -22,7 +23,7 @@ from flopcalc.spec.layer_record import whole_module_notes
 
 
 class Share(NamedTuple):
-    """A share of the number. layer: its index. what: `products`, `biases`, `batch norm`, ..."""
+    """A share of the number. layer: its index; 0 if there are none. what: `products`, `biases`, `batch norm`, ..."""
 
     layer: int
     what: str
@@ -46,7 +47,7 @@ def counted(network: Network, convention: Convention) -> Counted:
         try:
             if log.holds_nested():
                 raise ToolFailsError("a nested tensor has no shape, which its rules need")
-            found = [Share(place, one.what, one.amount) for one, place in _placed(network, log, rules(log))]
+            found = list(_placed(network, log, rules(log)))
         except ToolFailsError as error:
             why = f"the number of {convention.counter} is not known: {error}. This number is the sum over its layers"
             return _folded(network, convention)._replace(remarks=(why,))
@@ -56,8 +57,8 @@ def counted(network: Network, convention: Convention) -> Counted:
 
 def _folded(network: Network, convention: Convention) -> Counted:
     found, remarks = [], {}
-    for index, layer in enumerate(network.layers):
-        for part in labelled(layer, network.calls):
+    for index, (layer, parts) in enumerate(_called(network)):
+        for part in parts:
             if network.modules and part.work == "act":
                 # A part of a counted module has no label; its class is known.
                 part = part._replace(call=_class_of(layer.kind))  # noqa: PLW2901
@@ -80,20 +81,34 @@ def _as_built(network: Network, convention: Convention, total: int) -> Iterator[
     """A remark on layers of a description that a module may hold in another way, as the one that flopcalc builds."""
     if not convention.counter or network.modules:
         return
-    counted_as, built_as, gap = [], [], 0
-    linear, more = _linear_as_convolutions(network, convention)
-    if more:
+    holders = _holders(network)
+    sums = _SUMS.get(convention.name, _once)
+    has_convolutions = "detection" in network.mirrors or not network.mirrors.startswith(
+        ("torchvision.models.", "timm ")
+    )
+    linear, shared, gap = [], [], 0
+    for layer, parts in _called(network):
+        held = sums(len(holders[layer.weights_of or layer.name]))
+        on_map = has_convolutions and layer.kind == "linear" and len(layer.in_shape) == 3
+        if held == 1 and not on_map:
+            continue
+        number = _number(parts, network, convention)
+        built = number
+        if on_map:
+            built = _number([part._replace(work="conv", call="") for part in parts], network, convention)
+            linear += [layer.name] if built != number else []
+        if held > 1 and built and layer.weights_of:
+            shared.append(layer.name)
+        gap += held * built - number
+    counted_as, built_as = [], []
+    if linear:
         counted_as.append(f"linear layers on maps ({_some(linear)}) are counted as nn.Linear")
         built_as.append("has 1x1 convolutions instead")
-        gap += more
-    shared = [layer.name for layer in network.layers if layer.weights_of]
-    more = _under_many_names(network, convention)
-    if more:
+    if shared:
         counted_as.append(
             f"layers with the weights of other layers ({_some(shared)}) are counted as calls of one module"
         )
-        built_as.append("holds that module under a name for each call")
-        gap += more
+        built_as.append("holds that module in a container for each call")
     if gap:
         yield (
             f"{'; '.join(counted_as)}; where a module {' and '.join(built_as)}, as the one that flopcalc builds, "
@@ -101,54 +116,53 @@ def _as_built(network: Network, convention: Convention, total: int) -> Iterator[
         )
 
 
+def _number(parts: Iterable[Part], network: Network, convention: Convention) -> int:
+    return sum(int(convention.fold(part, network.batch)) for part in parts)
+
+
 def _some(names: Sequence[str]) -> str:
     return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
 
 
-def _linear_as_convolutions(network: Network, convention: Convention) -> tuple[Sequence[str], int]:
-    """The linear layers on maps, and what a counter adds where they are 1x1 convolutions."""
-    if network.mirrors.startswith(("torchvision.models.", "timm ")) and "detection" not in network.mirrors:
-        return (), 0
-    names, gap = [], 0
-    for layer in network.layers:
-        if layer.kind == "linear" and len(layer.in_shape) == 3:
-            for part in layer.cost:
-                other = part._replace(work="conv", call="")
-                one = int(convention.fold(other, network.batch)) - int(convention.fold(part, network.batch))
-                names += [layer.name] if one else []
-                gap += one
-    return names, gap
+def _once(holders: int) -> int:
+    return 1
 
 
-# How often counters add up the sum of all calls of a module that has a number of names. Their hooks run once for each
-# name; THOP also adds up along each name.
+# How often counters add up the sum of all calls of a module that a number of containers hold. Their hooks run once for
+# each container; THOP also adds up along each of them.
 _SUMS: Mapping[str, Callable[[int], int]] = {
-    "thop": lambda names: names * names,
-    "ptflops": lambda names: names,
-    "calflops": lambda names: names,
+    "thop": lambda holders: holders * holders,
+    "ptflops": lambda holders: holders,
+    "calflops": lambda holders: holders,
 }
 
 
-def _under_many_names(network: Network, convention: Convention) -> int:
-    """What a counter adds where layers with the same weights are one module under a name for each layer."""
-    sums = _SUMS.get(convention.name)
-    names = Counter(layer.weights_of for layer in network.layers if layer.weights_of)
-    if sums is None or not names:
-        return 0
-    gap = 0
+def _holders(network: Network) -> Mapping[str, set[str]]:
+    """By the first of the layers that are one module, their containers: torch lists it once in each."""
+    found: dict[str, set[str]] = defaultdict(set)
     for layer in network.layers:
-        more = names.get(layer.weights_of or layer.name, 0)
-        if more:
-            one = sum(int(convention.fold(part, network.batch)) for part in labelled(layer, network.calls))
-            gap += (sums(more + 1) - 1) * one
-    return gap
+        found[layer.weights_of or layer.name].add(layer.name.rpartition(".")[0])
+    return found
 
 
 def _class_of(kind: str) -> str:
     """The class in torch.nn of a layer that does one activation; empty where that is not known."""
     primitive = PRIMITIVES.get(kind)
-    package, _, name = primitive.module.rpartition(".") if primitive else ("", "", "")
-    return name if package == "torch.nn" else ""
+    return primitive.module.rpartition(".")[2] if primitive else ""
+
+
+def _called(network: Network) -> Iterator[tuple[Layer, Sequence[Part]]]:
+    """Each layer, and its parts with labels, and with the parameters of the module that is called.
+
+    Of layers with the same weights only the first one has parameters; some counters count those of each call.
+    """
+    own = {layer.name: layer.cost for layer in network.layers}
+    for layer in network.layers:
+        parts = labelled(layer, network.calls)
+        if layer.weights_of in own:
+            params = {part.name: part.params for part in own[layer.weights_of]}
+            parts = [part._replace(params=params.get(part.name, part.params)) for part in parts]
+        yield layer, parts
 
 
 def labelled(layer: Layer, calls: Mapping[str, str]) -> Sequence[Part]:
@@ -169,31 +183,27 @@ def _label(layer: str, part: str, calls: Mapping[str, str]) -> str:
 
 
 def _of(network: Network, shares: Sequence[Share]) -> Counted:
-    by_layer = [0] * len(network.layers)
+    # A module without layers can have a number, too: that of the products of sizes that a trace records.
+    layers = len(network.layers)
+    by_layer = [0] * layers or [0]
     for share in shares:
         by_layer[share.layer] += share.amount
-    return Counted(sum(by_layer), tuple(by_layer), tuple(shares))
+    return Counted(sum(by_layer), tuple(by_layer[:layers]), tuple(shares))
 
 
-def _placed(network: Network, log: CallLog, amounts: Iterable[Amount]) -> Iterator[tuple[Amount, int]]:
-    """Each amount with the layer that it belongs to: the module's own, one that contains it, or one inside it."""
-    first: dict[str, int] = {}
-    for index, layer in enumerate(network.layers):
-        first.setdefault(layer.name, index)
-    known: dict[int, int] = {}
-    for one in amounts:
-        place = known.get(one.node)
-        if place is None:
-            place = known[one.node] = _place(log.nodes[one.node].name, first)
-        yield one, place
+def _placed(network: Network, log: CallLog, amounts: Iterable[Amount]) -> Iterator[Share]:
+    """Each amount as a share of the layer that it belongs to."""
+    layers = {layer.name: index for index, layer in enumerate(network.layers)}
+    place = cache(lambda node: _place(log.nodes[node].name, layers))
+    return (Share(place(one.node), one.what, one.amount) for one in amounts)
 
 
-def _place(name: str, first: Mapping[str, int]) -> int:
-    if not name:
-        return first.get("(model)", 0)
+def _place(name: str, layers: Mapping[str, int]) -> int:
+    """The layer of a module: its own, one that contains it, one inside it, that of the outermost module, the first."""
     above = name
     while above:
-        if above in first:
-            return first[above]
+        if above in layers:
+            return layers[above]
         above = above.rpartition(".")[0]
-    return next((index for layer, index in first.items() if layer.startswith(f"{name}.")), 0)
+    inside = (index for layer, index in layers.items() if layer.startswith(f"{name}."))
+    return next(inside, layers.get("(model)", 0))

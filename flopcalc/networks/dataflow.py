@@ -29,10 +29,10 @@ class Dataflow(NamedTuple):
     given: tuple[int, ...]
     kept: tuple[int, ...]
 
-    def last_reads(self, order: Sequence[int] | None = None) -> dict[int, int]:
-        """For each tensor the place of the last step that reads it; that of its maker if no step does."""
+    def last_reads(self, order: Sequence[int]) -> dict[int, int]:
+        """For each tensor the place in an order of the last step that reads it; that of its maker if no step does."""
         last: dict[int, int] = {}
-        for place, index in enumerate(order if order is not None else range(len(self.steps))):
+        for place, index in enumerate(order):
             for tensor in (*self.steps[index].writes, *self.steps[index].reads):
                 last[tensor] = place
         return last

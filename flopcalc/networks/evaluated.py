@@ -105,6 +105,5 @@ def _made(sized: Sized, kind: str) -> tuple[Any, ...]:
         evaluation, window = None, primitive_window(PRIMITIVES[kind], settings)
     else:
         # Without the weights that another layer counts, the cost is not that of the operator.
-        own = cost if applied.parts is parts else Cost(applied.parts)
-        evaluation, window = Evaluation(*applied[:4], cost=own), None
+        evaluation, window = Evaluation(*applied[:4], cost=Cost(applied.parts)), None
     return in_shape, out_shape, cost, evaluation, dict(settings), further, window

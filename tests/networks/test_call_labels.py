@@ -61,6 +61,7 @@ def test_calls(calls: str, tmp_path: Path) -> None:
         ("{a: foo}", "calls: unknown way of calling 'foo'"),
         ("{a: 'foo, 2 products of sizes'}", "calls: unknown way of calling 'foo, 2 products of sizes'"),
         ("{a: 5}", "calls maps names of layers"),
+        ("{a: mean, sometimes: 5}", "calls maps names of layers"),
         ("[a]", "calls maps names of layers"),
     ],
 )
@@ -87,10 +88,33 @@ def test_parts_of_other_options(tmp_path: Path) -> None:
     for op, part in known.items():
         path.write_text(text.format(op=op, part=part))
         assert load(str(path)).calls == {f"it:{part}": "mean"}
+    # One of these layers may have it.
+    path.write_text(text.replace("'it:", "'*:").format(op=f"{op}\n  - other: relu", part="whatever"))
+    assert load(str(path)).calls
+    path.write_text(text.format(op="dropout", part="gab"))
+    with pytest.raises(FlopcalcError) as caught:
+        load(str(path))
+    assert caught.value.hint == "these layers have no parts; without `:` all parts of a layer are meant"
     path.write_text(text.format(op="{op: se}", part="gab"))
     with pytest.raises(FlopcalcError) as caught:
         load(str(path))
     assert caught.value.hint.startswith("did you mean gap? these layers have the parts act, expand, gap, ")
+
+
+@pytest.mark.parametrize("calls", ["", "{}"])
+def test_no_calls(calls: str, tmp_path: Path) -> None:
+    """Written, and empty."""
+    path = tmp_path / "net.yaml"
+    path.write_text(f"input: [8, 4, 4]\ncalls: {calls}\nlayers:\n  - a: relu\n")
+    assert not load(str(path)).calls
+
+
+def test_a_layer_without_a_name(tmp_path: Path) -> None:
+    """The error is that of a description without calls."""
+    path = tmp_path / "net.yaml"
+    path.write_text("input: [8, 4, 4]\ncalls: {a: mean}\nlayers:\n  - a: global_avgpool\n  - relu\n")
+    with pytest.raises(FlopcalcError, match="line 5: each layer is written `- name: what`"):
+        load(str(path))
 
 
 def test_every_primitive_has_known_parts() -> None:

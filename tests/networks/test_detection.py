@@ -110,7 +110,7 @@ def test_layers_with_the_same_weights_are_replaced_or_kept_together() -> None:
 def test_shared_heads_have_a_remark_with_what_counters_of_modules_report() -> None:
     """By hand: five levels of 4,092 positions in all, each with a 3x3 convolution, 3 scores and 12 coordinates.
 
-    The hooks of ptflops and calflops run once for each of five names; thop also adds up along each name.
+    The hooks of ptflops and calflops run once for each of five containers; thop also adds up along each of them.
     """
     detector = load(NAME, {}, (3, 192, 256))
     positions = 48 * 64 + 24 * 32 + 12 * 16 + 6 * 8 + 3 * 4

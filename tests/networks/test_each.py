@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from flopcalc import FlopcalcError
+from flopcalc.networks import columns
 from flopcalc.networks.library import load
 from flopcalc.networks.network import Network
+from flopcalc.text.yaml_file import Map, copied
 
 
 def _load(folder: Path, text: str) -> Network:
@@ -52,7 +54,14 @@ def test_shapes_by_columns(tmp_path: Path) -> None:
         ("{op: conv, k: 3, each: {k: [1, 5]}}", "the entry gives k itself, so the column k has no effect"),
         ("{block: x, each: {deep: [1, 5]}}", "the column deep is not an argument of x"),
         ("{block: x, out: 4, each: {out: [1, 5]}}", "the entry gives out itself, so the column out has no effect"),
-        ("{layers: [a: {op: conv, out: 4}], each: {out: [1, 5]}}", "the column out is not an argument"),
+        (
+            "{layers: [a: {op: conv, out: 4}], each: {out: [1, 5]}}",
+            "the column out is not an argument, and no expression",
+        ),
+        # Names that are no expressions.
+        ("{op: conv, each: {b: [1, 5]}}", "the column b is not a setting of conv"),
+        ("{op: conv, stage: deep, each: {deep: [1, 5]}}", "the column deep is not a setting of conv"),
+        ("{block: x, each: {x: [1, 5]}}", "the column x is not an argument of x"),
     ],
 )
 def test_a_column_without_effect(entry: str, why: str, tmp_path: Path) -> None:
@@ -63,6 +72,36 @@ def test_a_column_without_effect(entry: str, why: str, tmp_path: Path) -> None:
     assert "net.yaml, line 5: layer b: " in caught.value.message
     assert why in caught.value.message
     assert (caught.value.code, "\n" in caught.value.hint) == ("bad-network", False)
+
+
+def test_the_hint_on_a_column_without_effect(tmp_path: Path) -> None:
+    """The settings of the entry; where it has none, what to do with the column."""
+    for entry, hint in (
+        ("{op: upsample, each: {size: [1, 5]}}", "settings: scale"),
+        ("{layers: [a: relu], each: {size: [1, 5]}}", "write size where its values are needed"),
+    ):
+        with pytest.raises(FlopcalcError) as caught:
+            _net(tmp_path, entry)
+        assert caught.value.hint == hint
+
+
+def test_a_name_by_a_column(tmp_path: Path) -> None:
+    """The words in its braces are an effect."""
+    net = _load(tmp_path, "input: [3, 8, 8]\nlayers:\n  - 'b{number}': {op: relu, each: {number: [3, 5]}}\n")
+    assert [layer.name for layer in net.layers] == ["b3", "b5"]
+
+
+def test_an_entry_with_columns_is_copied_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What reading keeps by its identity must not meet another one at its address."""
+    copies = []
+
+    def copy(spec: Map) -> Map:
+        copies.append(copied(spec))
+        return copies[-1]
+
+    monkeypatch.setattr(columns, "copied", copy)
+    assert len(_net(tmp_path, "{op: upsample, each: {scale: [3, 1, 2]}}").layers) == 3
+    assert len(copies) == 1
 
 
 @pytest.mark.parametrize(

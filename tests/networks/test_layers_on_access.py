@@ -58,6 +58,19 @@ def test_the_record_is_as_before() -> None:
     assert repr(net).startswith("<Network alexnet: 22 layers, 61,100,840 params")
 
 
+def test_layers_of_the_same_sizes_share_their_cost() -> None:
+    """ResNet-50 repeats blocks: the second one of layer1 has the sizes of the third."""
+    layers = {layer.name: layer for layer in network("resnet50").layers}
+    assert layers["layer1.1.conv2"].cost is layers["layer1.2.conv2"].cost
+
+
+def test_a_layer_with_the_weights_of_another(write_network: WriteNetwork) -> None:
+    """It counts no parameters; its operator has its own, here 8 x 8 products."""
+    text = "input: [8, 4, 4]\nlayers: [{a: {op: conv, out: 8, k: 1}}, {b: {op: conv, out: 8, k: 1, weights_of: a}}]\n"
+    found = [(layer.cost.params, layer.evaluation.cost.params) for layer in network(write_network(text)).layers]  # type: ignore[union-attr]
+    assert found == [(64, 64), (0, 64)]
+
+
 def test_threads_get_the_same_layers() -> None:
     """Eight threads that access them for the first time."""
     net = network("resnet50")
