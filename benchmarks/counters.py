@@ -264,8 +264,8 @@ def as_counted(case: Module) -> Network:
     """The module as `flopcalc model` counts it."""
     count = count_call(case.module, case.args, case.named)
     first = next((one for one in case.args if isinstance(one[0], int)), (1,))
-    replay = replay_of(case.module, case.args, case.named, FORWARD)
-    return as_network(case.module, count, [Input(tuple(first[1:]))], first[0], replay=replay)
+    record = partial(as_network, case.module, inputs=[Input(tuple(first[1:]))], batch=first[0])
+    return record(count, replay=replay_of(case.module, case.args, case.named, FORWARD, record))
 
 
 def differences(network: Network, figures: Mapping[str, Any], tools: Iterable[str]) -> Iterator[Difference]:

@@ -23,7 +23,7 @@ from flopcalc.networks.reader import Reader
 from flopcalc.networks.tape import DiffersError, Known, Step, Tape, Values, taken
 from flopcalc.spec.operator import Operator
 from flopcalc.symbolic.scope import Scope, scope_of
-from flopcalc.text.yaml_file import BRACES, Map
+from flopcalc.text.yaml_file import BRACES, File, Map
 
 TOP = ("name", "title", "mirrors", "calls", "source", "input", "options", "let", "reference", "blocks", "layers")
 # Structures kept for each description. A structure of more layers and steps is read on each evaluation.
@@ -158,16 +158,8 @@ class Description:
             check_calls(self._file, data)
         for key in ("mirrors", "source"):
             self._file.words(data, key, "")
-        self._check_reference(data.get("reference"))
+        check_reference(self._file, data)
         self._check_blocks(data.get("blocks") or Map())
-
-    def _check_reference(self, figures: Any) -> None:
-        """Figures printed in sources, for tests; no command reads them."""
-        if figures is None:
-            return
-        if not isinstance(figures, list) or not all(isinstance(one, Map) for one in figures):
-            why = f"reference is {clip(figures)}, not a list of mappings"
-            raise self._file.error(self._data, "reference", why, "for example [{params: 25.6M, source: torchvision}]")
 
     def _check_blocks(self, blocks: Any) -> None:
         """Raise an error for a block that is none, also where no layer uses it."""
@@ -231,6 +223,14 @@ class Description:
             # Braces without an expression are plain text.
             return (title,), False
         return tuple(pieces), True
+
+
+def check_reference(file: File, data: Map) -> None:
+    """Raise an error for wrong figures printed in sources. They are for tests; no command reads them."""
+    figures = data.get("reference") or []
+    if not isinstance(figures, list) or not all(isinstance(one, Map) for one in figures):
+        why = f"reference is {clip(figures)}, not a list of mappings"
+        raise file.error(data, "reference", why, "for example [{params: 25.6M, source: torchvision}]")
 
 
 def read_description(

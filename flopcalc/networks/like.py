@@ -6,9 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from flopcalc.errors import FlopcalcError
-from flopcalc.networks.options import known_options, network_file, read_option
+from flopcalc.networks.call_labels import check_calls
+from flopcalc.networks.description import check_reference
+from flopcalc.networks.options import default_options, known_options, network_file, read_input, read_option
+from flopcalc.text.expression import exact
 from flopcalc.text.input_file import read_bytes
-from flopcalc.text.yaml_file import File, Map, Seq, copied, read_content
+from flopcalc.text.yaml_file import File, Map, copied, line_of, read_content
 
 MAX_CHAIN = 5
 _DOTS = re.compile(r"^(\./+)+")
@@ -77,36 +80,59 @@ def read_files(path: str, files: Files, depth: int = 0) -> tuple[Any, str]:
         raise
     if not isinstance(base, Map):
         return base, base_path
+    # The figures of the other network are not its own.
     merged = copied(base)
+    merged.pop("reference", None)
+    merged["name"] = os.path.basename(path).rsplit(".", 1)[0]
     for key in _OWN:
         if key in data:
-            merged[key] = data[key]
-    if "name" not in data:
-        merged["name"] = os.path.basename(path).rsplit(".", 1)[0]
-    if "reference" not in data:
-        merged.pop("reference", None)
+            merged[key], merged.lines[key] = data[key], line_of(data, key)
+    _check_own(file, data, merged)
+    default_options(network_file(base_path), base)
     merged["options"] = _defaults(file, data, base)
     return merged, base_path
+
+
+def _check_own(file: File, data: Map, merged: Map) -> None:
+    """Raise an error for what the file has of its own; later ones name the file with the layers."""
+    for key in ("name", "title", "mirrors", "source"):
+        file.words(data, key, "")
+    check_reference(file, data)
+    if "input" in data:
+        read_input(file, data, None)
+    if "calls" in data:
+        check_calls(file, merged)
 
 
 def _defaults(file: File, data: Map, base: Map) -> Map:
     """The options of the base network with the defaults of `set`."""
     given = data.get("set") or Map()
     declared = base.get("options") or Map()
-    if not isinstance(given, Map) or not isinstance(declared, Map):
+    if not isinstance(given, Map):
         raise file.error(data, "set", "set maps options of the other network to their defaults here")
     options = copied(declared)
     for option, value in given.items():
         try:
             known_options(str(data["like"]), declared, given)
-            read_option(option, declared[option], given)
+            found = read_option(option, declared[option], given)
         except FlopcalcError as error:
             raise file.error(given, option, error.message, error.hint) from None
         options[option] = copied(declared[option])
-        options[option]["default"] = value if isinstance(value, Seq) else _same_kind(declared[option]["default"], value)
+        options[option]["default"] = _as_default(declared[option], value, found)
     return options
 
 
-def _same_kind(default: Any, value: Any) -> Any:
-    """The value as a decimal where the option is one, so that its type stays."""
-    return float(value) if isinstance(default, float) and type(value) is int else value
+def _as_default(declared: Map, value: Any, found: Any) -> Any:
+    """A value of an option as its default, so that its type stays. found: what it is read as."""
+    if "choices" in declared:
+        return value
+    if isinstance(declared["default"], list):
+        return list(found)
+    if isinstance(declared["default"], int):
+        return found
+    try:
+        number = float(found)
+    except OverflowError:
+        return value
+    # The text of a fraction is exact, and a decimal near it is not.
+    return number if exact(number) == found else value

@@ -15,7 +15,6 @@ from flopcalc.cost.kinds import HasKinds, check_kind
 from flopcalc.networks.window import Window, operator_window
 from flopcalc.presets.call import CallLog, State, run_within
 from flopcalc.spec.operator import Evaluation
-from flopcalc.symbolic.size import Size
 
 Shape = tuple[int, ...]
 
@@ -91,10 +90,10 @@ class Module(NamedTuple):
 
     kind: str
     calls: int
-    in_shape: Shape = ()
-    out_shape: Shape = ()
-    unused: int = 0
-    also: tuple[str, ...] = ()
+    in_shape: Shape
+    out_shape: Shape
+    unused: int
+    also: tuple[str, ...]
 
 
 class Gradients(NamedTuple):
@@ -134,19 +133,19 @@ class Replay(NamedTuple):
 
     log: the calls that it makes. figure: what an installed counter reports, by its name: the figure and the version,
     or one line on why there is none. differentiated: a forward and a backward pass, by the patterns of the layers that
-    are not trained; None where the module is not run again.
+    are not trained.
     """
 
     log: Callable[[], CallLog]
     figure: Callable[[str], tuple[int, str] | str]
-    differentiated: Callable[[tuple[str, ...]], Differentiated] | None = None
+    differentiated: Callable[[tuple[str, ...]], Differentiated]
 
     def within(self, state: State) -> "Replay":
         """The same runs, each while the module is in a state."""
         return Replay(
             run_within(state, lambda: self.log().within(state)),
             run_within(state, self.figure),
-            None if self.differentiated is None else run_within(state, self.differentiated),
+            run_within(state, self.differentiated),
         )
 
 
@@ -271,12 +270,9 @@ class Network(HasKinds):
         # Layers of the same sizes have the same parts.
         lengths: dict[int, Dim | None] = {}
         for inputs, parts in chain:
-            if len(parts) == 1 and not parts[0].after:
-                length = parts[0].steps
-            else:
-                if id(parts) not in lengths:
-                    lengths[id(parts)] = own_steps(parts)
-                length = lengths[id(parts)]
+            if id(parts) not in lengths:
+                lengths[id(parts)] = own_steps(parts)
+            length = lengths[id(parts)]
             if length is None:
                 end = Cost(parts).steps_after([ends[one] for one in inputs])
             elif len(inputs) == 1:
@@ -284,8 +280,8 @@ class Network(HasKinds):
             else:
                 end = highest([ends[one] for one in inputs]) + length
             ends.append(end)
-        found = highest(ends)
-        return found if type(found) is Size else int(found)  # type: ignore[return-value]
+        steps: int = highest(ends)
+        return steps
 
 
 def unbuilt(layers: Unbuilt, **fields: Any) -> Network:

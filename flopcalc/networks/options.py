@@ -48,9 +48,7 @@ def default_options(file: File, data: Map) -> dict[str, Any]:
 
 def read_options(name: str, data: Map, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The values of all options of a description: those given, or the defaults."""
-    if not given:
-        return dict(defaults)
-    declared = data["options"] if defaults else {}
+    declared = data.get("options") or {}
     known_options(name, declared, given)
     changed = {option: read_option(option, declared[option], given) for option in defaults if option in given}
     return {**defaults, **changed}
@@ -72,13 +70,13 @@ def _check_declared(file: File, declared: Map, option: str, names: frozenset[str
     if "least" in spec and as_int(spec["least"]) is None:
         why = f"least of option {option} is {clip(spec['least'])}, not a whole number"
         raise file.error(spec, "least", why, "write for example least: 0")
-    if "choices" in spec:
-        if not isinstance(spec["choices"], list) or not spec["choices"]:
-            why = f"choices of option {option} is {clip(spec['choices'])}, not a list of values"
-            raise file.error(spec, "choices", why, "write for example choices: [v1, v2]")
-        if spec["default"] not in spec["choices"]:
-            raise file.error(declared, option, f"the default of option {option} is not one of its choices")
-        return
+    has_least = type(spec["default"]) is int or isinstance(spec["default"], list)
+    if "least" in spec and ("choices" in spec or not has_least):
+        why = f"option {option} has least, which only a whole number or a list of them can have"
+        raise file.error(spec, "least", why, "leave it out")
+    if "choices" in spec and (not isinstance(spec["choices"], list) or not spec["choices"]):
+        why = f"choices of option {option} is {clip(spec['choices'])}, not a list of values"
+        raise file.error(spec, "choices", why, "write for example choices: [v1, v2]")
     try:
         read_option(option, spec, {})
     except FlopcalcError as error:
@@ -104,10 +102,11 @@ def read_option(option: str, spec: Mapping[str, Any], given: Mapping[str, Any]) 
     kind = type(default)
     value = given.get(option, default)
     if choices:
-        found = {str(choice): choice for choice in choices}
-        if str(value) not in found:
-            raise _bad_option(option, value, f"one of {', '.join(found)}", spec)
-        return found[str(value)]
+        for choice in choices:
+            found = tuple(map(exact, choice)) if isinstance(choice, list) else exact(choice)
+            if option_text(value) in (str(choice), option_text(found)):
+                return found
+        raise _bad_option(option, value, f"one of {', '.join(map(option_text, choices))}", spec)
     if kind is bool:
         words = {"true": True, "false": False}
         if str(value).lower() not in words:

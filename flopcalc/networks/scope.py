@@ -32,8 +32,8 @@ class Scope(NamedTuple):
         return None
 
     def names(self) -> list[str]:
-        """The names that `from` can use here."""
-        return [*(self.outer.names() if self.outer else ()), *self.values]
+        """The names that `from` can use here. One that hides another further out comes once."""
+        return list(dict.fromkeys([*(self.outer.names() if self.outer else ()), *self.values]))
 
 
 class Entry(NamedTuple):
@@ -72,8 +72,8 @@ class Reading(NamedTuple):
 
     names, kinds, slots: of the layers, the names without the prefix of the block. inputs: picks those of a layer from
     the names of the block's input and of all its layers. stages: empty if all layers have the stage of the block.
-    owners: the place among those names of the layer whose weights a layer has, 0 for its own; empty if all have their
-    own. out: the place of the output. input_slot: the slot of the layer that the block takes.
+    owners: the place among those names of the layer whose weights a layer has, 0 for its own. out: the place
+    of the output. input_slot: the slot of the layer that the block takes.
     """
 
     input_slot: int
@@ -91,7 +91,7 @@ class Reading(NamedTuple):
         made = [prefix + name for name in self.names]
         names = (source, *made)
         inputs = [pick(names) for pick in self.inputs]
-        owners = [names[place] if place else "" for place in self.owners] if self.owners else repeat("")
+        owners = [names[place] if place else "" for place in self.owners]
         rows = zip(made, self.kinds, inputs, self.stages or repeat(stage), self.slots, owners, strict=False)
         return made, list(map(new_row, rows)), names[self.out]
 
@@ -104,7 +104,6 @@ def reading_of(
     names_stages: whether its entries do.
     """
     places = {source: 0, "": 0} | {row.name: place for place, row in enumerate(rows, 1)}
-    owners = tuple([places[row.weights_of] for row in rows])
     return Reading(
         input_slot,
         tuple([row.name[len(prefix) :] for row in rows]),
@@ -112,7 +111,7 @@ def reading_of(
         tuple([_picker([places[name] for name in row.inputs]) for row in rows]),
         tuple([row.stage for row in rows]) if names_stages else (),
         tuple([row.slot for row in rows]),
-        owners if any(owners) else (),
+        tuple([places[row.weights_of] for row in rows]),
         places[out],
         entries,
     )

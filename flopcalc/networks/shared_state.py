@@ -15,7 +15,7 @@ class SharedState:
         self.lock = threading.Lock()
         self.users = 0
         self._change = change
-        self._undo: Callable[[], None] | None = None
+        self._undo: Callable[[], None]
 
     @contextmanager
     def changed(self) -> Iterator[None]:
@@ -29,5 +29,5 @@ class SharedState:
         finally:
             with self.lock:
                 self.users -= 1
-                if not self.users and self._undo is not None:
+                if not self.users:
                     self._undo()

@@ -23,8 +23,11 @@ class Window(NamedTuple):
 
 
 def operator_window(operator: Operator, g: Geometry, axes: int) -> Window | None:
-    """The window of an operator on a shape with that number of axes; None where it has no window."""
-    if axes == 0 or any(rule.text == NO_WINDOW for rule in operator.rules):
+    """The window of an operator on a shape with that number of axes; None where it has no window.
+
+    Of vectors there is `linear` only, which has none.
+    """
+    if any(rule.text == NO_WINDOW for rule in operator.rules):
         return None
     kernel = _axes((g.depth.k, *g.kernel), axes)
     stride, dilation = _axes((g.depth.stride, *g.stride), axes), _axes((g.depth.dilation, *g.dilation), axes)
@@ -39,16 +42,13 @@ def _axes(sizes: tuple[int, int, int], axes: int) -> tuple[int, ...]:
 
 def primitive_window(primitive: Primitive, settings: Mapping[str, Any]) -> Window | None:
     """The window of a primitive with these settings; None where it has no kernel."""
-    own = primitive.settings
-    if not own and not settings:
+    given = {**primitive.settings, **settings}
+    if "k" not in given:
         return None
-    given = {"dilation": 1, "groups": None, **own, **settings}
-    if "k" not in given or "stride" not in given:
-        return None
-    kernel, dilation = _pair(given["k"]), _pair(given["dilation"])
+    kernel, dilation = _pair(given["k"]), _pair(given.get("dilation", 1))
     stride = kernel if given["stride"] is None else _pair(given["stride"])
     padding = same_padding(kernel, dilation) if given["padding"] is None else _pair(given["padding"])
-    return Window(kernel, stride, padding, dilation, given["groups"])
+    return Window(kernel, stride, padding, dilation, given.get("groups"))
 
 
 def _pair(value: Any) -> tuple[int, int]:

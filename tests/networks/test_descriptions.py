@@ -185,7 +185,11 @@ TAIL = "\nlayers:\n  - a: {op: conv, out: 4}\n"
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: maxpool, stride: 0}", 3, "1 or more"),
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: relu, repeat: true}", 3, "repeat is True"),
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv, out: 'sum(i,1,4000,sum(j,1,4000,1))'}", 3, "too many steps"),
-        ("options: {v: {default: 3, choices: [1, 2]}}\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 1, "choices"),
+        (
+            "options: {v: {default: 3, choices: [1, 2]}}\ninput: [3, 8, 8]\nlayers:\n  - a: relu",
+            1,
+            "must be one of 1, 2",
+        ),
         ("input: [3, 8, 8]\nlayers:\n  - a: {op: conv1d}", 3, "it takes"),
         ("input: [4, 8, 8]\nlayers:\n  - a: {op: octconv}", 3, "it takes"),
         ("options: {v: 3}\ninput: [3, 8, 8]\nlayers:\n  - a: relu", 1, "default"),

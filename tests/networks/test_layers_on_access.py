@@ -89,3 +89,20 @@ def test_a_window_of_three_sizes_is_an_error(write_network: WriteNetwork) -> Non
     """It was a ValueError of the window that the layer shows."""
     with pytest.raises(FlopcalcError, match=r"layer a \(maxpool\): k is \(3, 3, 3\), not a whole number"):
         network(write_network("input: [8, 9, 9]\nlayers: [{a: {op: maxpool, k: [3, 3, 3]}}]\n"))
+
+
+@pytest.mark.parametrize("inputs", ["[c, b]", "[b, c]"])
+@pytest.mark.parametrize("join", ["add", "concat"])
+def test_steps_of_branches(join: str, inputs: str, write_network: WriteNetwork) -> None:
+    """The longest chain: a, b, and what follows, whichever branch comes first. Each layer is one kernel."""
+    text = """
+input: [3, 8, 8]
+layers:
+  - a: {op: conv, out: 4}
+  - b: {op: conv, out: 4}
+  - c: {op: conv, out: 4, from: input}
+  - joined: {op: JOIN, from: INPUTS}
+  - d: {op: conv, out: 4}
+"""
+    net = network(write_network(text.replace("JOIN", join).replace("INPUTS", inputs)))
+    assert net.steps == dataclasses.replace(net, layers=net.layers).steps == 4

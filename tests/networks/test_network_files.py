@@ -288,8 +288,18 @@ def test_values_as_they_are_written(entry: str, why: str, tmp_path: Path) -> Non
     assert caught.value.message.endswith(f"net.yaml, line 3: {why}")
 
 
-def test_one_further_output(tmp_path: Path) -> None:
-    """In the singular."""
+@pytest.mark.parametrize(
+    ("layers", "remarks"),
+    [
+        (1, ()),
+        (2, ("1 further output, which no layer takes: a0",)),
+        (7, ("6 further outputs, which no layer takes: a0, a1, a2, a3, a4, a5",)),
+        (8, ("7 further outputs, which no layer takes: a0, a1, a2, a3, a4, a5, ...",)),
+    ],
+)
+def test_further_outputs(layers: int, remarks: tuple[str, ...], tmp_path: Path) -> None:
+    """In the singular and the plural; the last layer is the output; six are named."""
     path = tmp_path / "net.yaml"
-    path.write_text("input: [3, 8, 8]\nlayers:\n  - a: relu\n  - b: {op: relu, from: input}\n")
-    assert network(str(path)).remarks == ("1 further output, which no layer takes: a",)
+    entries = "".join(f"  - a{i}: {{op: relu, from: input}}\n" for i in range(layers))
+    path.write_text(f"input: [3, 8, 8]\nlayers:\n{entries}")
+    assert network(str(path)).remarks == remarks

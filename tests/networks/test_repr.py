@@ -26,3 +26,13 @@ def test_it_fits_on_two_lines(name: str) -> None:
 def test_the_repr_of_a_layer() -> None:
     """Name, kind and shapes."""
     assert repr(network("resnet50").layers[0]) == "<Layer conv1: conv, 3x224x224 -> 64x112x112>"
+
+
+def test_the_geometry_and_the_window_of_a_layer() -> None:
+    """Of ResNet-50: 7x7 with stride 2 on 224x224; a pooling has a window only, a ReLU none."""
+    conv1, _, relu, pool = network("resnet50").layers[:4]
+    assert conv1.geometry is not None
+    assert (conv1.geometry.c_out, conv1.geometry.p_in, conv1.geometry.p_out) == (64, 224**2, 112**2)
+    assert conv1.window == ((7, 7), (2, 2), (3, 3), (1, 1), 1)
+    assert (relu.geometry, relu.window) == (None, None)
+    assert (pool.geometry, pool.window) == (None, ((3, 3), (2, 2), (1, 1), (1, 1), None))

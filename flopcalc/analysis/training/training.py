@@ -192,7 +192,7 @@ def network_training(network: Network, options: TrainingOptions) -> Training:
     names = [*(layer.name for layer in network.layers), *network.modules]
     check_patterns("--freeze", options.freeze, names)
     check_patterns("--checkpoint", options.checkpoint, names)
-    if network.replay is not None and network.replay.differentiated is not None:
+    if network.replay is not None:
         run = network.replay.differentiated(options.freeze)
         # What is known of the module, apart from what the pass in inference has left out.
         remarks = [one for one in network.remarks if "not used in this pass" not in one]

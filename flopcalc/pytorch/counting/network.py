@@ -118,14 +118,14 @@ def replay_of(
     args: Sequence[Any],
     named: Mapping[str, Any],
     call: ForwardCall,
-    record: Callable[[Count], Network] | None = None,
+    record: Callable[[Count], Network],
     *,
     kernels: Sequence[Any] = (),
     rebuild: Callable[[], nn.Module] | None = None,
 ) -> Replay:
     """The same call of a module again, for its log, for other counters, and for its backward pass.
 
-    record: makes the network of a count; without it there is no backward pass.
+    record: makes the network of a count.
     """
     how = {"method": call.method, "on": call.on, "kernels": kernels, "rebuild": rebuild}
 
@@ -142,10 +142,9 @@ def replay_of(
     def both_passes(freeze: tuple[str, ...]) -> Differentiated:
         from flopcalc.pytorch.training.differentiate import differentiated
 
-        assert record is not None  # noqa: S101 - checked below
         return differentiated(module, args, named, freeze, record, _part, **how)
 
-    return Replay(cache(partial(log_of, module, args, named, **how)), figure, None if record is None else both_passes)
+    return Replay(cache(partial(log_of, module, args, named, **how)), figure, both_passes)
 
 
 @contextmanager

@@ -4,10 +4,11 @@ import pytest
 from helpers import WriteNetwork
 
 from flopcalc import FlopcalcError, formula, layer, network, training
-from flopcalc.analysis.training.training import Training
+from flopcalc.analysis.training.training import Training, network_training
 from flopcalc.catalog import lookup
 from flopcalc.catalog.cases import cases
 from flopcalc.networks.network import Network
+from flopcalc.networks.training import TrainingOptions, read_training
 
 # An image of 3 channels, then four convolutions whose outputs have 10 x 12 positions each.
 NET = """\
@@ -199,9 +200,17 @@ layers:
   - attend: {op: dot_product_attention, heads: 4, from: [q, k, v]}
 """
     product = 9 * 9 * 16
-    found = training(_net(write_network, text))
+    net = _net(write_network, text)
+    found = training(net)
     assert next(layer for layer in found.forward.layers if layer.name == "attend").cost.macs == 2 * product
     assert _backward(found)["attend"] == 4 * product
+    # Only the module says that it is one kernel. It is not fused if nothing is said.
+    assert _backward(training(net, fused=True))["attend"] == 4 * product
+    net = _net(write_network, f"{text}calls: {{attend: F.scaled_dot_product_attention}}\n")
+    assert _backward(training(net, fused=True))["attend"] == 5 * product
+    for options in (TrainingOptions(), read_training("training")):
+        assert options is not None
+        assert _backward(network_training(net, options))["attend"] == 4 * product
 
 
 # Published multiply-accumulates of the forward, and of the first convolution.

@@ -118,9 +118,7 @@ def _passes(trap: Trap) -> tuple[tuple[int, int], bool]:
     """The MACs of both passes, and whether some kernels of the backward pass have no rule."""
     module, given, named = trap.build()
     record = partial(as_network, module, inputs=[Input((1,))], batch=1)
-    run = replay_of(module, given, named, FORWARD, record).differentiated
-    assert run is not None
-    found = run(())
+    found = replay_of(module, given, named, FORWARD, record).differentiated(())
     backward = sum(part.macs for parts in found.backward for part in parts)
     assert sum(map(sum, found.gradients)) == backward
     return (found.forward.macs, backward), bool(found.uncounted)
