@@ -6,6 +6,7 @@ anything else does, the description is read again, which gives the result or the
 what is an error. Nothing of an earlier result is kept: each evaluation computes all its sizes and costs.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from fractions import Fraction
@@ -118,7 +119,8 @@ class Description:
         data = self._data
         if self._defaults is None:
             self._check_top()
-        name = " ".join(self._file.words(data, "name", self.source.rsplit("/", 1)[-1].rsplit(".", 1)[0]).split())
+        stem, _ = os.path.splitext(os.path.basename(self.source))
+        name = " ".join(self._file.words(data, "name", stem).split())
         if self._defaults is None:
             self._defaults = default_options(self._file, data)
         chosen = read_options(name, data, self._defaults, given)
