@@ -88,7 +88,7 @@ class Description:
         found = {}
         for option, spec in declared.items():
             kind, value = type(spec["default"]), network.options[option]
-            if not spec.get("choices") and kind is not bool and value != ():
+            if not spec.get("choices") and kind is not bool:
                 number = Fraction(value) if kind is float else value
                 found[option] = (number, spec.get("least", 1))
         return found

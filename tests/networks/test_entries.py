@@ -147,6 +147,28 @@ def test_options_with_names_of_kinds(write_network: WriteNetwork) -> None:
     assert [layer.cost.params for layer in network(write_network(text)).layers] == [9 * 32, 9 * 64]
 
 
+AS_TEXT = """
+input: [4, 8, 8]
+options: {sizes: {default: [1, 3]}, p4: {default: 3}, kind: {default: p4, choices: [p4, Z2]}}
+layers:
+  - a: {op: mixconv, kernels: [1, 3]}
+  - b: {op: mixconv, kernels: "1,3"}
+  - c: {op: mixconv, kernels: sizes}
+  - d: {op: gconv, k: 1, group: p4, lifting: true}
+  - e: {op: gconv, k: 1, group: kind, lifting: true}
+"""
+
+
+def test_options_of_operators_as_text(write_network: WriteNetwork) -> None:
+    """Numbers with a comma, a word that is a choice, also where an option of the network has its name, or the option.
+
+    Two of 4 channels have a 1x1 kernel, two a 3x3 kernel. 4 * 4 weights make 4 maps in 4 rotations each, then 16 * 16.
+    """
+    net = network(write_network(AS_TEXT))
+    assert [layer.cost.params for layer in net.layers] == [2 + 18] * 3 + [16, 256]
+    assert [layer.out_shape[0] for layer in net.layers] == [4] * 3 + [16, 64]
+
+
 REPEATED = """
 input: [4, 8, 8]
 options: {n: {default: 7}}

@@ -1,12 +1,16 @@
 """A description that was read once, at other sizes: what the first reading decided holds there, or it is read again."""
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
 from helpers import WriteNetwork
 
 from flopcalc import FlopcalcError, network
+from flopcalc.analysis.closed_forms import network_form
+from flopcalc.cost.kinds import KINDS
 from flopcalc.networks import description, library, reader
+from flopcalc.targets.spec import from_texts
 
 
 @pytest.mark.parametrize("size", ["{}", "[{}, 1]"])
@@ -48,6 +52,27 @@ def test_a_title_with_braces_that_hold_no_value(write_network: WriteNetwork) -> 
     for _ in range(2):
         assert one.at().title == "{12 // (n - 4)} parts"
         assert one.at({"n": 6}).title == "6 parts; n 6"
+
+
+def test_a_closed_form_after_other_evaluations(write_network: WriteNetwork) -> None:
+    """All sizes have one form: the first padding is there at odd sizes only, and the other copies its map always.
+
+    The pooling needs 4 rows of a map of 2 * ceil(H / 4), so that H is 5 or more.
+    """
+    path = write_network(
+        "input: [4, 8, 8]\nlayers:\n"
+        "  - even: {op: pad, multiple: 2, when: h % 2 != 0 or w % 2 != 0}\n"
+        "  - half: {op: conv, out: 8, k: 2, stride: 2, padding: 0}\n"
+        "  - again: {op: pad, multiple: 2}\n"
+        "  - pool: {op: maxpool, k: 4, stride: 1}\n"
+    )
+    one = library.compiled(path)
+    nets = {(n, h, w): one.at({}, (4, h, w), n) for n, h, w in ((1, 8, 8), (2, 7, 8), (1, 8, 9), (3, 5, 5), (1, 8, 8))}
+    assert [len(net.layers) for net in nets.values()] == [3, 4, 4, 4]
+    form = network_form(from_texts(path))
+    assert [(one.condition, one.why) for one in form.requirements] == [("H >= 5", "pool"), ("W >= 5", "pool")]
+    for (n, h, w), net in nets.items():
+        assert form.at({"N": n, "H": h, "W": w}) == {kind: net.total(kind) for kind in KINDS}
 
 
 def test_what_was_used_last_is_kept(write_network: WriteNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,3 +117,32 @@ def test_what_a_description_says_of_itself(write_network: WriteNetwork) -> None:
     )
     net = network(path)
     assert (net.name, net.title, net.source, net.mirrors, net.calls) == ("a b", "T", path, "m", {"a": "mean"})
+
+
+def test_what_it_says_of_its_options(write_network: WriteNetwork) -> None:
+    """The choices of an option, and the numbers that options have, with the least that each can have."""
+    one = library.compiled(write_network("input: [4, 8, 8]\nlayers:\n  - a: relu\n"))
+    assert (one.choices("n"), one.numeric(one.at()), one.declared()) == ((), {}, {})
+    declared = (
+        "{n: {default: 3}, least: {default: 2, least: 0}, part: {default: 0.5}, blocks: {default: [1, 2]}, "
+        "flag: {default: true}, act: {default: relu, choices: [relu, gelu]}, size: {default: 1, choices: [1, 2]}}"
+    )
+    one = library.compiled(write_network(f"input: [4, 8, 8]\noptions: {declared}\nlayers:\n  - a: relu\n"))
+    assert [one.choices(name) for name in ("act", "size", "n", "other")] == [("relu", "gelu"), (1, 2), (), ()]
+    numbers = {"n": (3, 1), "least": (2, 0), "part": (Fraction(1, 2), 1), "blocks": ((1, 2), 1)}
+    assert one.numeric(one.at()) == numbers
+    assert one.numeric(one.at({"n": 4, "blocks": [5]})) == {**numbers, "n": (4, 1), "blocks": ((5,), 1)}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("blocks: 3", "line 2: blocks is a mapping from names to blocks"),
+        ("reference: [{params: 1}, 3]", "line 2: reference is [{'params': 1}, 3], not a list of mappings"),
+    ],
+)
+def test_a_top_level_that_is_refused(write_network: WriteNetwork, text: str, message: str) -> None:
+    """Also what no layer uses."""
+    with pytest.raises(FlopcalcError) as caught:
+        network(write_network(f"input: [4, 8, 8]\n{text}\nlayers:\n  - a: relu\n"))
+    assert caught.value.message.endswith(message)
