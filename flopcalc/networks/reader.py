@@ -21,7 +21,7 @@ from flopcalc.networks.network import INPUT
 from flopcalc.networks.neutral import NEUTRAL
 from flopcalc.networks.options import NAME, reserved
 from flopcalc.networks.scope import Entry, Reading, Row, Scope, new_entry, new_row, reading_of
-from flopcalc.networks.tape import INPUT_SLOT, Env, Known, Tape, new_known, sizes_in
+from flopcalc.networks.tape import INPUT_SLOT, Env, Known, Tape, sizes_in
 from flopcalc.text.yaml_file import File, Map, Seq
 
 MAX_LAYERS = 100_000
@@ -114,22 +114,25 @@ class Reader:
         """Read one entry with its repetitions; returns the name of its output. alike: see `Item`."""
         spec = entry.spec
         inputs = self.inputs(entry, current)
+        joins = len(inputs) > 1
         often = "repeat" in spec or "each" in spec
         # Outside all other names a number is a stage of its own.
         alike = alike and (entry.name != NEXT or entry.prefix != "")
+        # If a join is left out, its output is that of the entry before it.
+        last = current if joins else inputs[0]
         for place, row in enumerate(self.repeats(entry, inputs[0]) if often else ({},)):
-            if place and len(inputs) > 1:
-                key = "repeat" if "repeat" in spec else "each"
-                raise self.file.error(spec, key, f"{entry.label} is repeated and takes several inputs")
+            if place:
+                if joins:
+                    key = "repeat" if "repeat" in spec else "each"
+                    raise self.file.error(spec, key, f"{entry.label} is repeated and takes several inputs")
+                inputs = (last,)
             if alike and place:
                 # A shorter way.
                 self.visit(spec)
-                inputs = (self.called(self.calls[id(spec)], self.named(entry, row, often)[1], inputs[0]),)
-                continue
-            out = self.once(entry, inputs, row, often)
-            # If a join is left out, its output is that of the entry before it.
-            inputs = (current if out is None and len(inputs) > 1 else out or inputs[0],)
-        return inputs[0]
+                last = self.called(self.calls[id(spec)], self.named(entry, row, often)[1], last)
+            else:
+                last = self.once(entry, inputs, row, often) or last
+        return last
 
     def repeats(self, entry: Entry, first: str) -> Iterator[dict[str, Known]]:
         """The names that `repeat` or `each` adds to the scope, for each repetition."""
@@ -143,7 +146,7 @@ class Reader:
                 )
                 raise self.file.error(spec, "repeat", f"{entry.label}: {why}")
             for i in range(count):
-                yield {"i": new_known((i, -1, -1))}
+                yield {"i": Known(i)}
             return
         table = spec["each"]
         if not isinstance(table, Map) or not table:
@@ -161,14 +164,15 @@ class Reader:
             if not isinstance(column.value, tuple):
                 raise self.file.error(table, name, f"{entry.label}: {name} is {clip(column.value)}, not a list")
             self.tape.same(column, len)
-        lengths = {len(column.value) for column in columns.values()}
-        if len(lengths) != 1 or max(lengths) > MAX_REPEAT:
+        lengths = [len(column.value) for column in columns.values()]
+        rows = max(lengths)
+        if min(lengths) < rows or rows > MAX_REPEAT:
             shown = ", ".join(f"{name} {len(column.value)}" for name, column in columns.items())
             raise self.file.error(
                 spec, "each", f"{entry.label}: the lists of each have different lengths, or are too long: {shown}"
             )
         self.columns.check(entry, table)
-        for i in range(lengths.pop()):
+        for i in range(rows):
             yield {"i": Known(i), **{name: self.tape.item(column, i) for name, column in columns.items()}}
 
     def inputs(self, entry: Entry, current: str) -> tuple[str, ...]:
@@ -179,6 +183,9 @@ class Reader:
         found = []
         for name in given if isinstance(given, list) else [given]:
             value = current if name == PREVIOUS else entry.scope.find(str(name))
+            if name == PREVIOUS and entry.scope.find(PREVIOUS) not in (None, current):
+                why = f"{entry.label} takes the entry before, and there is one that is called {PREVIOUS}"
+                raise self.file.error(entry.spec, "from", why, "give that entry another name")
             if value is None:
                 why = f"{entry.label} takes its input from {clip(name)}, which is not above it"
                 above = entry.scope.names()
@@ -187,6 +194,10 @@ class Reader:
             found.append(value)
         if not found:
             raise self.file.error(entry.spec, "from", f"{entry.label} has an empty list of inputs")
+        if len(found) > 1 and "op" not in entry.spec:
+            why = f"{entry.label} takes one input, not {len(found)}"
+            hint = "inside of a group `from` can name layers outside; join the inputs of a block before it"
+            raise self.file.error(entry.spec, "from", why, hint)
         return tuple(found)
 
     def env(self, scope: Scope, first: str, extra: Mapping[str, Known]) -> Env:
@@ -195,7 +206,7 @@ class Reader:
         sizes = self.sizes.get(slot)
         if sizes is None:
             sizes = self.sizes[slot] = sizes_in(self.tape, slot)
-        return {**scope.env, **sizes, **extra} if extra else {**scope.env, **sizes}
+        return {**scope.env, **sizes, **extra}
 
     def once(self, entry: Entry, inputs: tuple[str, ...], row: dict[str, Known], often: bool) -> str | None:
         """Read one entry at one index; returns the name of its output, None if it is left out."""
@@ -226,13 +237,13 @@ class Reader:
         else:
             self.file.known(spec, {*COMMON, "let"}, entry.label)
             inner_env = self.let(entry.label, spec, env, {**entry.scope.env, **row})
-            inner = Scope(inner_env, {INPUT: inputs[0]}, entry.scope, entry.scope.depth + 1)
+            inner = Scope(inner_env, {INPUT: inputs[0]}, entry.scope, entry.scope.depth + 1, entry.scope.start)
             out = self.body(spec["layers"], prefix, inner, inputs[0], inner_stage)
             # Entries after the group can refer to its entries as `group.name`.
             inside = {f"{entry.name}.{name}": value for name, value in inner.values.items() if name != INPUT}
             entry.scope.values.update(inside)
         if "weights_of" in spec:
-            self.share(entry, full, start)
+            self.share(entry, full if "op" in spec else prefix, start)
         return out
 
     def is_left_out(self, entry: Entry, env: Env) -> bool:
@@ -245,8 +256,8 @@ class Reader:
             why = f"{entry.label}: when is {'empty' if spec['when'] is None else clip(spec['when'])}, not a condition"
             raise self.file.error(spec, "when", why, _CONDITION)
         when = self.tape.value(spec, "when", env, entry.label)
-        if isinstance(when.value, str | tuple):
-            # A word is true whatever it says.
+        if when.value is None or isinstance(when.value, str | tuple):
+            # A word is true whatever it says; an argument can be empty.
             shown = ",".join(map(str, when.value)) if isinstance(when.value, tuple) else when.value
             why = f"{entry.label}: when is {clip(shown)}, not true or false"
             raise self.file.error(spec, "when", why, _CONDITION)
@@ -266,7 +277,7 @@ class Reader:
             index = self.indices[prefix] = self.indices.get(prefix, -1) + 1
             full = f"{prefix}{index}"
         else:
-            filled = self.tape.text(name, entry.spec, "name", env, entry.label) if "{" in name else name
+            filled = self.tape.text(name, entry.spec, "name", env, entry.label)
             if not is_layer_name(filled):
                 raise self.file.error(
                     entry.spec, None, f"the name {clip(filled)} has other characters than letters, digits, _ and -"
@@ -308,10 +319,9 @@ class Reader:
             return self.again(known, entry.spec, prefix, source, stage)
         start, visited, named = len(self.rows), self.visited, self.stages
         block = self.blocks.named[name]
-        inner_env = self.options | given
-        if "let" in block:
-            inner_env = self.let(entry.label, block, self.env(Scope(inner_env, {}), source, {}), inner_env)
-        inner = Scope(inner_env, {INPUT: source}, None, entry.scope.depth + 1)
+        names = self.options | given
+        inner_env = self.let(entry.label, block, self.env(Scope(names, {}), source, {}), names)
+        inner = Scope(inner_env, {INPUT: source}, None, entry.scope.depth + 1, start)
         out = self.body(block.get("layers"), prefix, inner, source, stage)
         if key is not None:
             if self.stages != named:
@@ -344,23 +354,31 @@ class Reader:
             raise self.file.error(spec, None, f"more than {MAX_LAYERS:,} layers")
         if full in self.slots:
             raise self.file.error(spec, None, f"two layers are called {full}")
-        slots = (self.slots[inputs[0]],) if len(inputs) == 1 else tuple([self.slots[name] for name in inputs])
+        slots = tuple([self.slots[name] for name in inputs])
         self.tape.place = full
         kind, slot = read_layer(self.file, new_single((full, spec, env, slots, COMMON)), self.tape, self.kinds)
         self.rows.append(new_row((full, kind, inputs, stage, slot, "")))
         self.slots[full] = slot
         return full
 
-    def share(self, entry: Entry, full: str, start: int) -> None:
-        """Give the layers read since `start` the weights of those of the entry that `weights_of` names."""
+    def share(self, entry: Entry, place: str, start: int) -> None:
+        """Give the layers read since `start` the weights of those of the entry that `weights_of` names.
+
+        place: the name of the layer, or the prefix of the layers inside, which differ in what follows it.
+        """
         owner = entry.prefix + str(entry.spec["weights_of"])
-        held = {row.name: row for row in self.rows[:start]}
+        # A block depends on nothing outside, and so has its twins inside.
+        held = {row.name: row for row in self.rows[entry.scope.start : start]}
+        # The layers whose weights those inside share: none has weights of one that has weights of another.
+        owners: dict[str, str] = {}
         for index in range(start, len(self.rows)):
             row = self.rows[index]
             params = params_of(self.tape, row.slot)
             if not params:
+                self.rows[index] = row._replace(weights_of=owners.get(row.weights_of, row.weights_of))
                 continue
-            twin = held.get(owner + row.name.removeprefix(full))
+            inside = row.name.removeprefix(place)
+            twin = held.get(f"{owner}.{inside}" if inside else owner)
             twin = held[twin.weights_of] if twin and twin.weights_of else twin
             if twin is None or twin.kind != row.kind or params_of(self.tape, twin.slot) != params:
                 why = f"{entry.label}: {row.name} has no twin of the same kind and size in {clip(owner)}"
@@ -368,3 +386,4 @@ class Reader:
             slot = share_weights(self.tape, row.slot, twin.slot)
             self.rows[index] = row._replace(slot=slot, weights_of=twin.name)
             self.slots[row.name] = slot
+            owners[row.name] = twin.name

@@ -11,12 +11,16 @@ from flopcalc.text.yaml_file import Map
 
 
 class Scope(NamedTuple):
-    """The names that expressions and `from` can use in one list of layers."""
+    """The names that expressions and `from` can use in one list of layers.
+
+    start: the number of layers before those of its block.
+    """
 
     env: Mapping[str, Known]
     values: dict[str, str]
     outer: "Scope | None" = None
     depth: int = 0
+    start: int = 0
 
     def find(self, name: str) -> str | None:
         """The layer whose output a name means; None if the name is unknown."""

@@ -26,6 +26,8 @@ Step: TypeAlias = Callable[[Values], Any]
 
 # The slots that every tape has: the layers' results by shape and settings, the batch, and the input.
 MEMO, BATCH, INPUT_SLOT, OPTIONS = 0, 1, 2, 3
+# No slot, or no axis.
+NONE = -1
 
 
 class DiffersError(Exception):
@@ -33,14 +35,14 @@ class DiffersError(Exception):
 
 
 class Known(NamedTuple):
-    """A value of the reading. slot: its place on the tape, -1 for a fixed value.
+    """A value of the reading. slot: its place on the tape, NONE for a fixed value.
 
     axis: for a size of a shape, the axis; the slot is then that of the layer, whose result begins with its shape.
     """
 
     value: Any
-    slot: int = -1
-    axis: int = -1
+    slot: int = NONE
+    axis: int = NONE
 
 
 # A reading makes many records; a call of the class takes twice as long.
@@ -84,7 +86,11 @@ def identity(known: Known | None) -> Any:
     if slot >= 0:
         return slot, axis
     # True equals 1, and is another value.
-    return value if type(value) is int else repr(value)
+    return repr(value)
+
+
+def _itself(value: T) -> T:
+    return value
 
 
 class Tape:
@@ -94,9 +100,9 @@ class Tape:
         self.file = file
         # The layer that is being read.
         self.place = ""
-        # Of symbolic sizes: the scope, and the decisions behind values that nothing has used until now, by slot.
+        # Of symbolic sizes: the scope, and what records the decisions behind a value, by slot; see `later`.
         self.scope = scope_of((batch, *shape, *options.values()))
-        self.undecided: dict[int, list[tuple[Size, str]]] = {}
+        self.undecided: dict[int, Callable[[], None]] = {}
         self.values: Values = [{}, batch, (shape,), *options.values()]
         self.steps: list[Step] = []
         self.options: dict[str, Known] = {
@@ -106,14 +112,11 @@ class Tape:
         self._shared: dict[Any, tuple[int, Any]] = {}
         self._guarded: set[Any] = set()
 
-    def record(self, step: Step, value: Any, key: Any = None) -> int:
-        """Add a step and the value that it had; returns the slot. key: equal for steps that do the same."""
+    def record(self, step: Step, value: Any) -> int:
+        """Add a step and the value that it had; returns the slot."""
         self.steps.append(step)
         self.values.append(value)
-        slot = len(self.values) - 1
-        if key is not None:
-            self._slots[key] = slot
-        return slot
+        return len(self.values) - 1
 
     def shared(self, key: Any, make: Callable[[], T]) -> tuple[int, T]:
         """What steps of an equal key share, made once, and its number."""
@@ -129,15 +132,14 @@ class Tape:
         raw = spec[key]
         kind = type(raw)
         if kind is int or kind is bool or raw is None:
-            return new_known((raw, -1, -1))
+            return new_known((raw, NONE, NONE))
         if kind is str and is_name(raw):
             try:
                 known = env[raw]
             except KeyError:
                 pass
             else:
-                if self.undecided:
-                    self.decide(known.slot)
+                self.decide(known.slot)
                 return known
         return self.read(raw, spec, key, env, what)
 
@@ -151,46 +153,40 @@ class Tape:
         except FlopcalcError:
             # The file says where.
             names = ()
-        references, fixed = [], {}
+        references, fixed, given = [], {}, {}
         for name in names:
             try:
                 value, slot, axis = env[name]
             except KeyError:
                 # A name of a branch that is not taken, or an error.
                 continue
+            given[name] = value
             if slot < 0:
                 fixed[name] = value
             else:
                 references.append((name, slot, axis))
-                if self.undecided:
-                    self.decide(slot)
-        key = None
-        if references:
-            key = (repr(raw), tuple(references), repr(fixed) if fixed else "")
-            found = self._slots.get(key)
-            if found is not None:
-                return new_known((self.values[found], found, -1))
+                self.decide(slot)
+        key = (repr(raw), tuple(references), repr(fixed))
+        found = self._slots.get(key)
+        if found is not None:
+            self.decide(found)
+            return new_known((self.values[found], found, NONE))
         function = _function(raw)
         try:
-            value = exact(function({name: env[name].value for name in names if name in env}))
+            value = exact(function(given))
         except Exception:
             # It raises the error, or has the value of an expression that is not compiled.
             value = self.file.read(raw, spec, place, Plain(env), what)
         if not references:
-            return new_known((value, -1, -1))
-        return new_known((value, self.record(partial(_value_of, function, references, fixed), value, key), -1))
+            return new_known((value, NONE, NONE))
+        found = self._slots[key] = self.record(partial(_value_of, function, references, fixed), value)
+        return new_known((value, found, NONE))
 
     def text(self, template: str, spec: Mapping[str, Any], key: str, env: Env, what: str) -> str:
         """Text with the value of each `{expression}` in its place. It is part of the structure."""
-        if "{" not in template:
-            return template
-
         pieces = BRACES.split(template)
         for index in range(1, len(pieces), 2):
-            known = self.read(pieces[index], spec, key, env, what)
-            if known.slot >= 0:
-                self.same(known, str)
-            pieces[index] = str(known.value)
+            pieces[index] = self.same(self.read(pieces[index], spec, key, env, what), str)
         return "".join(pieces)
 
     def later(self, spec: Mapping[str, Any], key: str, env: Env, what: str = "") -> Known:
@@ -199,14 +195,14 @@ class Tape:
             return self.value(spec, key, env, what)
         with self.scope.holding() as held:
             known = self.value(spec, key, env, what)
-        if held:
-            self.undecided[known.slot] = held
+        # Not only for its first use: that may be in another value that nothing uses.
+        self.undecided[known.slot] = partial(self.scope.decide, held)
         return known
 
     def decide(self, slot: int) -> None:
         """Record the decisions behind a value."""
-        if self.scope is not None:
-            self.scope.decide(self.undecided.pop(slot, ()))
+        if slot in self.undecided:
+            self.undecided[slot]()
 
     def item(self, column: Known, index: int) -> Known:
         """One item of a list."""
@@ -215,16 +211,16 @@ class Tape:
         key = (column.slot, index)
         slot = self._slots.get(key)
         if slot is None:
-            slot = self.record(lambda values: values[column.slot][index], column.value[index], key)
+            slot = self._slots[key] = self.record(lambda values: values[column.slot][index], column.value[index])
         return Known(column.value[index], slot)
 
     # Guards ------------------------------------------------------------------------------------
 
-    def same(self, known: Known, of: Callable[[Any], Any] | None = None) -> Any:
+    def same(self, known: Known, of: Callable[[Any], Any] = _itself) -> Any:
         """The structure needs this value, or what `of` makes of it, as it is; returns it."""
-        wanted = known.value if of is None else of(known.value)
-        if type(wanted) is Size and self.scope is not None:
-            wanted = self.scope.fix(wanted, structure=True)
+        wanted = of(known.value)
+        if isinstance(wanted, Size):
+            wanted = wanted.scope.fix(wanted, structure=True)
         key = (known.slot, known.axis, of)
         if known.slot < 0 or key in self._guarded:
             return wanted
@@ -232,9 +228,7 @@ class Tape:
         kind = type(wanted)
 
         def guard(values: Values) -> None:
-            found = taken(values, known)
-            if of is not None:
-                found = of(found)
+            found = of(taken(values, known))
             if found != wanted or type(found) is not kind:
                 raise DiffersError
 
@@ -243,9 +237,6 @@ class Tape:
 
     def same_shape(self, one: int, other: int) -> None:
         """The structure needs two layers with equal output shapes."""
-        if one == other or (one, other) in self._guarded:
-            return
-        self._guarded.add((one, other))
 
         def guard(values: Values) -> None:
             if values[one][0] != values[other][0]:
@@ -257,19 +248,15 @@ class Tape:
 def sizes_in(tape: Tape, slot: int) -> dict[str, Known]:
     """The sizes of a layer's output as names of expressions."""
     shape = tape.values[slot][0]
-    if len(shape) == 3:
-        c, h, w = shape
-        # Most layers, so a shorter way.
-        return {"c": new_known((c, slot, 0)), "h": new_known((h, slot, 1)), "w": new_known((w, slot, 2))}
     names = "cdhw" if len(shape) == 4 else "chw"
-    return {name: Known(size, slot, axis) for axis, (name, size) in enumerate(zip(names, shape, strict=False))}
+    return {names[axis]: new_known((size, slot, axis)) for axis, size in enumerate(shape)}
 
 
 def names_of(values: Sequence[Any]) -> tuple[str, ...] | None:
     """The names in those values that are expressions; None if a text is not one."""
     texts = [one for one in values if isinstance(one, str | list)]
     try:
-        return tuple(_names_in(texts)) if texts else ()
+        return tuple(_names_in(texts))
     except FlopcalcError:
         return None
 

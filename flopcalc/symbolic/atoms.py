@@ -52,7 +52,7 @@ class Decides(Protocol):
     def reduced(self, value: Any) -> Any:
         """An expression that is equal to another under the equalities that are known."""
 
-    def fix(self, value: Any) -> Number:
+    def fix(self, value: Any, *, structure: bool = False) -> Number:
         """The value at the reference point."""
 
     def text(self, value: Any) -> str:

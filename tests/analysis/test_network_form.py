@@ -280,6 +280,35 @@ def test_a_network_for_squares_only(write_network: WriteNetwork) -> None:
     assert text(form.cost["macs"]) == f"{3 * 8 * 9}*N*H*W"
 
 
+@pytest.mark.parametrize(
+    ("let", "used", "weights", "conditions"),
+    [
+        ("a: 3 if h > 8 else 1", "a", 3, {"H >= 9"}),
+        ("a: 3 if h > 8 else 1", "5", 5, set()),
+        # Used by another name that nothing uses, and then itself.
+        ("a: 3 if h > 8 else 1, b: 2 * a", "a", 3, {"H >= 9"}),
+        ("a: 3 if h > 8 else 1, b: a + (1 if w > 4 else 2)", "a", 3, {"H >= 9"}),
+        ("a: 3 if h > 8 else 1, b: a + (1 if w > 4 else 2)", "b", 4, {"H >= 9", "W >= 5"}),
+        ("a: 3 if h > 8 else 1, b: a", "b", 3, {"H >= 9"}),
+        # The same expression again.
+        ("a: 3 if h > 8 else 1", "3 if h > 8 else 1", 3, {"H >= 9"}),
+        ("a: 3 if h > 8 else 1, b: 3 if h > 8 else 1", "b", 3, {"H >= 9"}),
+    ],
+)
+def test_names_that_decide(
+    let: str, used: str, weights: int, conditions: set[str], write_network: WriteNetwork
+) -> None:
+    """What a name of `let` decides is a condition where it is used, and no condition of a name without a use."""
+    layers = f"[x: {{op: conv, k: 1, out: {used}}}]"
+    for written in (
+        f"input: [1, 16, 16]\nlayers: [m: {{let: {{{let}}}, layers: {layers}}}]\n",
+        f"input: [1, 16, 16]\nblocks: {{b: {{let: {{{let}}}, layers: {layers}}}}}\nlayers: [m: {{block: b}}]\n",
+    ):
+        form = _form(write_network(written))
+        assert form.cost["params"] == weights
+        assert {one.condition for one in form.requirements} == conditions
+
+
 @pytest.mark.parametrize("name", ["resnet20_cifar", "resnet18", "mobilenet_v2"])
 def test_transforms_of_the_size_of_the_input(name: str) -> None:
     """The side of an FFT is a power of two for an interval of sizes, in which that of the input must be."""

@@ -378,7 +378,7 @@ def test_a_block_read_once_is_the_same_again(write_network: WriteNetwork, monkey
     assert layers["a.1.second"].weights_of == "a.1.first"
     assert layers["a.1.add"].inputs == ("a.1.second", "a.0.add")
     assert layers["c.first"].inputs == ("a.2.add",)
-    assert (layers["d.first"].weights_of, layers["d.second"].weights_of) == ("c.first", "d.first")
+    assert (layers["d.first"].weights_of, layers["d.second"].weights_of) == ("c.first", "c.first")
     assert [layers[f"{i}.left_out"].stage for i in range(3)] == ["0", "1", "2"]
     assert [layers[f"k.{i}.x"].out_shape for i in range(3)] == [(7, 9, 9), (8, 9, 9), (9, 9, 9)]
 

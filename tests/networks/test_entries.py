@@ -1,186 +1,260 @@
-"""Entries with `op`: the sizes and options of operators, the settings of primitives, and what is refused."""
-
-from dataclasses import replace
-from pathlib import Path
+"""What an entry of a description means: left out, without a name, with the weights of another; limits; its errors."""
 
 import pytest
 from helpers import WriteNetwork
 
 from flopcalc import FlopcalcError, network
-from flopcalc.catalog import lookup
-from flopcalc.networks import library
+from flopcalc.networks.network import Network
+
+HEAD = "input: [4, 8, 8]\n"
+
+
+def _stages(net: Network) -> dict[str, str]:
+    return {layer.name: layer.stage for layer in net.layers}
+
+
+# Left out --------------------------------------------------------------------------------------
+
+
+def test_joins_that_are_left_out(write_network: WriteNetwork) -> None:
+    """In whatever way they are written, their output is that of the entry before them; one that is there is a layer."""
+    text = f"""{HEAD}
+layers:
+  - first: relu
+  - second: {{op: relu, from: input}}
+  - +: {{op: add, from: [first, second], when: c > 4}}
+  - a: relu
+  - staged: {{op: add, from: [first, second], when: c > 4, stage: joins}}
+  - b: relu
+  - once: {{op: add, from: [first, second], when: c > 4, repeat: 1}}
+  - d: relu
+  - none: {{op: add, from: [first, second], repeat: c // 5}}
+  - n: relu
+  - never: {{op: conv, from: first, when: c > 4, repeat: 2}}
+  - e: relu
+"""
+    inputs = {layer.name: layer.inputs for layer in network(write_network(text)).layers}
+    before = {"a": "second", "b": "a", "d": "b", "n": "d", "e": "first"}
+    assert inputs == {"first": ("input",), "second": ("input",), **{name: (one,) for name, one in before.items()}}
+    inputs = {layer.name: layer.inputs for layer in network(write_network(text.replace("c > 4", "c > 3"))).layers}
+    # Each join is the input of the layer after it.
+    assert [inputs[name] for name in "abde"] == [("0",), ("staged",), ("once.0",), ("never.1",)]
+    assert [inputs[name] for name in ("0", "staged", "once.0")] == [("first", "second")] * 3
+
+
+# Stages ----------------------------------------------------------------------------------------
+
+
+def test_stages_of_entries_without_a_name(write_network: WriteNetwork) -> None:
+    """The layers of `_` have their own stages, unless it has one or is inside of an entry with one."""
+    text = f"""{HEAD}
+blocks: {{unit: {{layers: [x: relu, y: relu]}}}}
+layers:
+  - _: {{layers: [a: relu, b: {{layers: [x: relu]}}]}}
+  - _: {{stage: named, layers: [d: relu, e: {{layers: [x: relu]}}]}}
+  - group: {{layers: [_: {{layers: [x: relu, y: {{layers: [z: relu]}}]}}]}}
+  - f: {{block: unit}}
+  - _: {{block: unit}}
+  - _: {{layers: [g: {{block: unit}}]}}
+"""
+    assert _stages(network(write_network(text))) == {
+        "a": "a",
+        "b.x": "b",
+        "d": "named",
+        "e.x": "named",
+        "group.x": "group",
+        "group.y.z": "group",
+        "f.x": "f",
+        "f.y": "f",
+        "x": "x",
+        "y": "y",
+        "g.x": "g",
+        "g.y": "g",
+    }
+
+
+def test_blocks_without_a_name_are_those_that_they_name(write_network: WriteNetwork) -> None:
+    """Two of them after each other, on the same shape."""
+    text = f"""{HEAD}
+blocks: {{one: {{layers: [x: relu]}}, two: {{layers: [y: silu, z: gelu]}}}}
+layers: [_: {{block: one}}, _: {{block: two}}]
+"""
+    assert [(layer.name, layer.kind) for layer in network(write_network(text)).layers] == [
+        ("x", "relu"),
+        ("y", "silu"),
+        ("z", "gelu"),
+    ]
+
+
+# Weights of another entry ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("layers", "line", "message"),
+    ("entry", "prefix"),
     [
-        ("  - a: {op: conv, from: [input, input]}", 3, "layer a (conv) takes one input, not 2"),
-        (
-            "  - a: flatten\n  - b: conv",
-            4,
-            "layer b (conv): it takes channels x height x width, and its input is 256",
-        ),
-        (
-            "  - a: flatten\n  - b: conv3d",
-            4,
-            "layer b (conv3d): it takes channels x depth x height x width, and its input is 256",
-        ),
-        ("  - a: conv3d", 3, "it takes channels x depth x height x width, and its input is 4x8x8"),
-        ("  - a: {op: conv, k: 1x1x1}", 3, "layer a: k is one number or two, [height, width]"),
-        ("  - a: {op: conv3d, k: [1, 1, 1, 1]}", 3, "layer a: k is one to three numbers, [depth, height, width]"),
-        ("  - a: {op: conv, out: [4, 4]}", 3, "layer a: out is (4, 4), not a whole number"),
-        ("  - a: {op: conv, groups: [2, 2]}", 3, "layer a: groups is (2, 2), not a whole number"),
-        ("  - a: {op: conv, out: 4, groups: \"'same'\"}", 3, "layer a: groups is 'same', not a whole number"),
-        ("  - a: {op: conv, k: \"'same'\"}", 3, "layer a: k is 'same', not a whole number"),
-        ("  - a: {op: conv, k: 2, padding: [1, same]}", 3, "unknown name 'same'"),
-        (
-            "  - a: {op: conv, k: 4, stride: 2, padding: same}",
-            3,
-            "layer a: padding same keeps the size, and the stride",
-        ),
-        # The same list, but for a type: each has its own check.
-        (
-            "  - a: {op: mixconv, kernels: [1, 3]}\n  - b: {op: mixconv, kernels: [true, 3]}",
-            4,
-            "layer b: option kernels is (True, 3)",
-        ),
-        ("  - a: {op: conv, bias: true}\n  - b: {op: conv, bias: 1}", 4, "layer b: option bias is 1"),
+        ("_: {layers: [conv: conv, act: silu], weights_of: a}", ""),
+        ("_: {block: unit, weights_of: a}", ""),
+        ("b: {layers: [conv: conv, act: silu], weights_of: a}", "b."),
+        ("b: {block: unit, weights_of: a}", "b."),
+        ("b: {layers: [_: {block: unit}], weights_of: a}", "b."),
+        ("b: {layers: [conv: {op: conv, repeat: 1}], weights_of: d}", "b."),
     ],
 )
-def test_wrong_sizes_and_inputs(write_network: WriteNetwork, layers: str, line: int, message: str) -> None:
-    """The line, and what is wrong with it, once."""
-    with pytest.raises(FlopcalcError) as caught:
-        network(write_network(f"input: [4, 8, 8]\nlayers:\n{layers}"))
-    assert caught.value.code == "bad-network"
-    assert message in caught.value.message
-    assert caught.value.message.count(f"line {line}: ") == 1
-
-
-def test_sizes_that_an_option_gives(write_network: WriteNetwork) -> None:
-    """Also the padding `same`, and two sizes in a list; read once and evaluated again."""
-    text = (
-        "input: [4, 8, 8]\n"
-        "options: {pad: {default: same, choices: [same, 1]}, wide: {default: 3}}\n"
-        "layers:\n  - a: {op: conv, out: 2, k: 4, padding: pad}\n  - b: {op: conv, out: 6, k: [1, wide]}\n"
-    )
-    one = library.compiled(write_network(text))
-    for _ in range(2):
-        # A 4x4 window on a border of one zero leaves 7 of 8 positions. The weights: 4 * 2 * 16, and 2 * 6 * wide.
-        for options, side, wide in (({}, 8, 3), ({"pad": 1}, 7, 3), ({"wide": 5}, 8, 5)):
-            net = one.at(options)
-            assert [layer.out_shape for layer in net.layers] == [(2, side, side), (6, side, side)]
-            assert net.params == 128 + 12 * wide
-            assert net.macs == net.params * side * side
-
-
-def test_channels_that_an_operator_decides(write_network: WriteNetwork) -> None:
-    """Depthwise convolutions with two filters for each channel double them: 9 weights for each output channel."""
-    text = "input: [4, 8, 8]\nlayers:\n" + "".join(f"  - {name}: {{op: depthwise, multiplier: 2}}\n" for name in "abc")
+def test_weights_of_a_group(entry: str, prefix: str, write_network: WriteNetwork) -> None:
+    """The layers with weights have those of their twins, 16 * 9 each; the others need no twin of their kind."""
+    text = f"""{HEAD}
+blocks: {{unit: {{layers: [conv: conv, act: silu]}}}}
+layers:
+  - a: {{layers: [conv: conv, act: relu]}}
+  - d: {{layers: [conv: {{op: conv, repeat: 1}}]}}
+  - aconv: conv
+  - {entry}
+"""
     net = network(write_network(text))
-    assert [layer.out_shape for layer in net.layers] == [(8, 8, 8), (16, 8, 8), (32, 8, 8)]
-    assert net.params == 9 * (8 + 16 + 32)
+    assert net.params == 3 * 144
+    shared = {layer.name: layer.weights_of for layer in net.layers if layer.weights_of}
+    assert shared == ({"b.conv.0": "d.conv.0"} if "repeat" in entry else {f"{prefix}conv": "a.conv"})
 
 
-def test_the_same_window_on_volumes_of_several_sizes(write_network: WriteNetwork) -> None:
-    """Each layer halves the three sides: 2 * 2 * 27 products at each of 4 * 2 * 3 positions, and 2 * 1 * 2."""
-    layer = "{op: conv3d, out: 2, k: 3, stride: 2}"
-    net = network(write_network(f"input: [2, 8, 4, 6]\nlayers:\n  - a: {layer}\n  - b: {layer}\n"))
-    assert [layer.out_shape for layer in net.layers] == [(2, 4, 2, 3), (2, 2, 1, 2)]
-    assert net.macs == 108 * (24 + 4)
+def test_weights_of_a_layer_in_the_same_group(write_network: WriteNetwork) -> None:
+    """Also from a group without a name, and the weights of weights are those of the first."""
+    text = f"""{HEAD}
+layers:
+  - g: {{layers: [a: conv, b: {{op: conv, weights_of: a}}, _: {{layers: [d: {{op: conv, weights_of: b}}]}}]}}
+"""
+    net = network(write_network(text))
+    assert [(layer.weights_of, layer.cost.params) for layer in net.layers] == [("", 144), ("g.a", 0), ("g.a", 0)]
 
 
-def test_settings_that_an_option_gives(write_network: WriteNetwork) -> None:
-    """Of primitives: the window of a pooling, and whether a product of all pairs of positions is scaled."""
-    text = (
-        "input: [4, 8, 8]\noptions: {window: {default: 2}, scaled: {default: false}}\nlayers:\n"
-        "  - pool: {op: maxpool, k: window, stride: window}\n"
-        "  - product: {op: matmul, from: [pool, pool], scaled: scaled}\n"
+def test_weights_of_a_group_with_weights_of_its_own(write_network: WriteNetwork) -> None:
+    """All are those of the first layer, as replacements and counts need it."""
+    tied = "layers: [a: conv, r: relu, b: {op: conv, weights_of: a}]"
+    for entries in (
+        f"g: {{{tied}}}, h: {{{tied}, weights_of: g}}, i: {{layers: [b: conv, a: conv], weights_of: h}}",
+        "g: {block: t}, h: {block: t, weights_of: g}, i: {layers: [b: conv, a: conv], weights_of: h}",
+    ):
+        net = network(write_network(f"{HEAD}blocks: {{t: {{{tied}}}}}\nlayers: [{entries}]\n"))
+        owners = {layer.name: layer.weights_of for layer in net.layers}
+        assert owners == {"g.a": "", **dict.fromkeys(["g.b", "h.a", "h.b", "i.a", "i.b"], "g.a"), "g.r": "", "h.r": ""}
+        assert net.params == 144
+
+
+def test_weights_from_outside_of_a_block(write_network: WriteNetwork) -> None:
+    """A block has no weights of a layer outside, whatever its name, else it would cost less in other places."""
+    text = f"""{HEAD}
+blocks: {{unit: {{layers: [y: {{op: conv, weights_of: x}}]}}}}
+layers:
+  - _: {{layers: [a: {{layers: [x: conv]}}]}}
+  - a: {{block: unit}}
+"""
+    with pytest.raises(FlopcalcError, match=r"layer a\.y: a\.y has no twin of the same kind and size in 'a\.x'"):
+        network(write_network(text))
+
+
+# Errors ----------------------------------------------------------------------------------------
+
+BLOCKS = "blocks: {on: {args: {is_on: null}, layers: [x: {op: relu, when: is_on}]}, pair: {layers: [x: relu, y: relu]}}"
+OPTIONS = "options: {sizes: {default: [3, 4]}, mode: {default: fast, choices: [fast, slow]}}"
+
+
+@pytest.mark.parametrize(
+    ("entries", "line", "why"),
+    [
+        (
+            "  - b:\n      op: add\n      from: [input, a]\n      repeat: 2\n      when: c > 0",
+            9,
+            "layer b is repeated and takes several inputs",
+        ),
+        (
+            "  - b:\n      op: add\n      from: [input, a]\n      when: k > 0\n      each: {k: [1, 2]}",
+            10,
+            "layer b is repeated and",
+        ),
+        ("  - b: {layers: [x: relu],\n      from: [input, a]}", 7, "layer b takes one input, not 2"),
+        ("  - b: {block: pair,\n      from: [input, a, a]}", 7, "layer b takes one input, not 3"),
+        ("  - b: {op: relu, when: false}\n  - b: relu", 7, "two layers here are called b"),
+        (
+            "  - previous: relu\n  - b: {op: conv, from: previous}\n  - d: {op: relu, from: previous}",
+            8,
+            "is called previous",
+        ),
+        ("  - b: {layers: [x: relu], out: 3}", 6, "layer b: unknown key 'out'"),
+        ("  - b: {op: conv, each: {k-1: [3, 5]}}", 6, "layer b: 'k-1' is not a name for a column"),
+        ("  - b: {layers: [x: relu], let: [1]}", 6, "layer b: let maps names to expressions"),
+        ("  - b: {layers: [x: relu], let: {fine: 1, a-b: 2}}", 6, "layer b: let maps names to expressions"),
+        ("  - b: {op: relu, when: sizes}", 6, "layer b: when is '3,4', not true or false"),
+        ("  - b: {op: relu, when: mode}", 6, "layer b: when is 'fast', not true or false"),
+        ("  - b: {block: on, is_on: null}", 3, "layer b.x: when is None, not true or false"),
+        ("  - _: {layers: [b: {layers: [y: relu]}]}\n  - d: {block: pair}\n  - b: {block: pair}", 8, "are called b.y"),
+    ],
+)
+def test_errors_of_entries(entries: str, line: int, why: str, write_network: WriteNetwork) -> None:
+    """The line, and what is wrong there."""
+    with pytest.raises(FlopcalcError) as caught:
+        network(write_network(f"{HEAD}{OPTIONS}\n{BLOCKS}\nlayers:\n  - a: relu\n{entries}\n"))
+    assert f"line {line}: " in caught.value.message
+    assert why in caught.value.message
+
+
+# Limits ----------------------------------------------------------------------------------------
+
+
+def _refused(text: str, why: str, write_network: WriteNetwork) -> None:
+    with pytest.raises(FlopcalcError, match=why):
+        network(write_network(text))
+
+
+@pytest.mark.parametrize("last", ["block: many", "op: relu, repeat: 10000"])
+def test_a_hundred_thousand_layers(last: str, write_network: WriteNetwork) -> None:
+    """So many are read, ten times 10,000; with one more in front they are refused."""
+    many = "blocks: {many: {layers: [x: {op: relu, repeat: 10000}]}}\n"
+    entries = "".join(f"  - a{number}: {{block: many}}\n" for number in range(9))
+    text = f"{HEAD}{many}layers:\n{entries}  - last: {{{last}}}\n"
+    assert len(network(write_network(text)).layers) == 100_000
+    _refused(text.replace("layers:\n", "layers:\n  - first: relu\n"), "more than 100,000 layers", write_network)
+
+
+def test_two_hundred_thousand_entries(write_network: WriteNetwork) -> None:
+    """Those that are left out count: a block of 8 and its own entry, 20,000 times; then 10,000, 9,999 and one."""
+    none = (
+        f"blocks: {{none: {{layers: [{', '.join(f'x{number}: {{op: relu, when: false}}' for number in range(8))}]}}}}"
     )
-    one = library.compiled(write_network(text))
-    for _ in range(2):
-        for options, side, scaled in (({}, 4, 0), ({"window": 4}, 2, 0), ({"scaled": True}, 4, 1)):
-            pool, product = one.at(options).layers
-            pairs = side**4
-            assert pool.out_shape == (4, side, side)
-            assert (product.in_shape, product.further) == (pool.out_shape, (pool.out_shape,))
-            assert (product.cost.macs, product.cost.total("muls")) == (4 * pairs, scaled * pairs)
-            assert product.settings == {"scaled": bool(scaled)}
+    entries = "".join(f"  - {name}: {{block: none, repeat: 10000}}\n" for name in "ab")
+    entries += "".join(
+        f"  - {name}: {{op: relu, when: false, repeat: {often}}}\n"
+        for name, often in zip("de", (10000, 9999), strict=True)
+    )
+    text = f"{HEAD}{none}\nlayers:\n{entries}  - last: relu\n"
+    assert [layer.name for layer in network(write_network(text)).layers] == ["last"]
+    more = text.replace("layers:\n  - a", "layers:\n  - first: relu\n  - a")
+    _refused(more, "more than 200,000 entries, with those that are left out", write_network)
 
 
-def test_operators_whose_shapes_are_not_those_of_images(
-    write_network: WriteNetwork, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of a plug-in on rows, or with other channels than its input has: what it cannot take is refused, also later."""
-    conv, found = lookup.get("conv"), lookup.find
-    odd = {"row": replace(conv, axes=1), "half": replace(conv, c_in_of=lambda channels, options: channels // 2)}
-    monkeypatch.setattr(lookup, "find", lambda name: odd.get(name) or found(name))
-    net = "input: [4, 1, 8]\nlayers:\n"
-    row = network(write_network(net + "  - a: {op: row, out: 6}\n  - b: {op: row, out: 6}"))
-    # A window of three along the row.
-    assert [layer.cost.params for layer in row.layers] == [4 * 6 * 3, 6 * 6 * 3]
-    with pytest.raises(FlopcalcError, match=r"layer b \(conv\): it takes 4x1x16, and its input is 4x2x16"):
-        network(write_network(net + "  - a: {op: row}\n  - up: {op: upsample, scale: 2}\n  - b: {op: row}"))
-    with pytest.raises(FlopcalcError, match=r"layer a \(conv\): it takes 2x1x8, and its input is 4x1x8"):
-        network(write_network(net + "  - a: {op: half}"))
+def test_ten_thousand_rows(write_network: WriteNetwork) -> None:
+    """As many as an entry can be repeated."""
+    text = f"{HEAD}layers:\n  - a: {{op: relu, when: k, each: {{k: [1{', 0' * 9_999}]}}}}\n"
+    assert [layer.name for layer in network(write_network(text)).layers] == ["a.0"]
+    _refused(text.replace("[1,", "[1, 0,"), "different lengths, or are too long: k 10001", write_network)
 
 
-def test_an_operator_of_a_file(write_network: WriteNetwork, tmp_path: Path) -> None:
-    """Its layers have its name as their kind. A file that is none is an error of the entry, one in it its own."""
-    file = tmp_path / "thing.yaml"
-    net = write_network("input: [4, 8, 8]\nlayers:\n  - a: {op: thing.yaml, out: 5}\n  - b: {op: thing.yaml, out: 6}\n")
-    file.write_text("title: Pointwise\nparts:\n  - only: {op: conv, k: 1, c_out: c_out}\n")
-    assert [(layer.kind, layer.cost.params) for layer in network(net).layers] == [("thing", 20), ("thing", 30)]
-    file.write_text("title: Pointwise\nparts: 3\n")
-    with pytest.raises(FlopcalcError, match=r"thing\.yaml, line 2: ") as caught:
-        network(net)
-    assert "net.yaml" not in caught.value.message
-    file.unlink()
-    file.mkdir()
-    with pytest.raises(FlopcalcError, match=r"net\.yaml, line 3: layer a: cannot read the operator .*directory"):
-        network(net)
+def _nested(blocks: int, first: str, call: str) -> str:
+    """Blocks inside of each other, of which the innermost has `first`."""
+    found = [f"blocks:\n  b0: {{layers: [{first}]}}\n"]
+    found += [f"  b{number}: {{layers: [{call.format(number - 1)}]}}\n" for number in range(1, blocks)]
+    return f"{HEAD}{''.join(found)}layers: [a: {{block: b{blocks - 1}}}]\n"
 
 
-def test_options_with_names_of_kinds(write_network: WriteNetwork) -> None:
-    """A word after `op` is a kind, and one in an expression the option."""
-    text = "input: [4, 8, 8]\noptions: {conv: {default: 2}}\nlayers:\n  - a: {op: conv, out: conv * c}\n  - b: conv\n"
-    # 9 weights for each pair of 4 and 8 channels, and of 8 and 8.
-    assert [layer.cost.params for layer in network(write_network(text)).layers] == [9 * 32, 9 * 64]
-
-
-AS_TEXT = """
-input: [4, 8, 8]
-options: {sizes: {default: [1, 3]}, p4: {default: 3}, kind: {default: p4, choices: [p4, Z2]}}
-layers:
-  - a: {op: mixconv, kernels: [1, 3]}
-  - b: {op: mixconv, kernels: "1,3"}
-  - c: {op: mixconv, kernels: sizes}
-  - d: {op: gconv, k: 1, group: p4, lifting: true}
-  - e: {op: gconv, k: 1, group: kind, lifting: true}
-"""
-
-
-def test_options_of_operators_as_text(write_network: WriteNetwork) -> None:
-    """Numbers with a comma, a word that is a choice, also where an option of the network has its name, or the option.
-
-    Two of 4 channels have a 1x1 kernel, two a 3x3 kernel. 4 * 4 weights make 4 maps in 4 rotations each, then 16 * 16.
-    """
-    net = network(write_network(AS_TEXT))
-    assert [layer.cost.params for layer in net.layers] == [2 + 18] * 3 + [16, 256]
-    assert [layer.out_shape[0] for layer in net.layers] == [4] * 3 + [16, 64]
-
-
-REPEATED = """
-input: [4, 8, 8]
-options: {n: {default: 7}}
-blocks:
-  unit: {layers: [+: {op: conv, k: 1}]}
-layers:
-  - _: {block: unit, repeat: 3}
-  - "m{n}_{i}": {block: unit, repeat: 3}
-"""
-
-
-def test_names_in_repetitions_of_a_block(write_network: WriteNetwork) -> None:
-    """Without a name of their own the numbers go on; in a name, braces may hold options too."""
-    names = [layer.name for layer in network(write_network(REPEATED)).layers]
-    assert names == ["0", "1", "2", "m7_0.0", "m7_1.0", "m7_2.0"]
+def test_blocks_and_groups_inside_of_each_other(write_network: WriteNetwork) -> None:
+    """Twenty, and not one more: blocks only, or each with a group inside."""
+    why = "layers nested more than 20 deep; does a block use itself"
+    for blocks, first, call in (
+        (20, "x: relu", "x: {{block: b{}}}"),
+        (10, "x: {layers: [x: relu]}", "x: {{layers: [x: {{block: b{}}}]}}"),
+    ):
+        assert len(network(write_network(_nested(blocks, first, call))).layers) == 1
+        _refused(_nested(blocks, f"x: {{layers: [{first}]}}", call), why, write_network)
+    _refused(
+        f"{HEAD}blocks: {{b: {{layers: [x: {{layers: [y: {{block: b}}]}}]}}}}\nlayers: [a: {{block: b}}]\n",
+        why,
+        write_network,
+    )

@@ -1,148 +1,144 @@
-"""A description that was read once, at other sizes: what the first reading decided holds there, or it is read again."""
+"""Descriptions evaluated again with other inputs and options, without reading: each figure worked out by hand."""
 
-from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from helpers import WriteNetwork
 
-from flopcalc import FlopcalcError, network
-from flopcalc.analysis.closed_forms import network_form
-from flopcalc.cost.kinds import KINDS
-from flopcalc.networks import description, library, reader
-from flopcalc.targets.spec import from_texts
+from flopcalc import FlopcalcError
+from flopcalc.networks import library, reader
+from flopcalc.networks.network import Network
 
 
-@pytest.mark.parametrize("size", ["{}", "[{}, 1]"])
-def test_a_size_that_is_wrong_at_other_options(write_network: WriteNetwork, size: str) -> None:
-    """A half, and true in the place of 1, also where another layer has the right value there."""
-    of_a, of_b = size.format("n - 7 if n > 7 else 1"), size.format("n - 3 if n < 6 else n > 4")
-    text = (
-        "input: [4, 8, 8]\noptions: {n: {default: 4}}\nlayers:\n"
-        f"  - a: {{op: conv, k: {of_a}}}\n  - b: {{op: conv, k: {of_b}}}\n  - c: {{op: conv, out: n / 2, k: 1}}\n"
-    )
+def _read_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Any, data: Any) -> str:
+        raise AssertionError("read again")
+
+    monkeypatch.setattr(reader.Reader, "read", refuse)
+
+
+def _params(net: Network) -> list[int]:
+    return [layer.cost.params for layer in net.layers if layer.cost.params]
+
+
+SIZES = """
+input: [4, 8, 6]
+options:
+  wide: {default: 0.5, help: a multiplier}
+  rows: {default: [2, 3], help: channels}
+title: "a net of {2 * 3} and {8 * wide}"
+layers:
+  - height: {op: conv, k: 1, stride: 2, out: h}
+  - sum: {op: conv, k: 1, out: c + w}
+  - square: {op: adaptive_avgpool, size: w}
+  - lower: {op: adaptive_avgpool, size: h + 1}
+  - area: {op: conv, k: 1, out: h * w}
+  - cells: {op: adaptive_avgpool, size: c}
+  - fourth: {op: conv, k: 1, out: 8 * wide}
+  - kept: {op: relu, repeat: c // 4, when: c}
+  - gone: {op: relu, when: c > 4}
+  - row: {op: conv, k: 1, out: row, each: {row: rows}}
+  - again: {op: conv, k: 1, out: row, each: {row: rows}}
+"""
+
+
+def _of_sizes(c: int, h: int, w: int, wide: int, rows: tuple[int, int]) -> list[int]:
+    """Weights by hand. The first layer halves the map, then it is w/2 and w/2 + 1 squared."""
+    half = -(-w // 2)
+    area = (half + 1) ** 2
+    chain = [c, h, h + half, area, wide, *rows, *rows]
+    return [one * other for one, other in pairwise(chain)]
+
+
+def test_sizes_options_and_rows(write_network: WriteNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Channels, heights and widths as settings and in expressions; rows of an option; a title with both."""
+    one = library.compiled(write_network(SIZES))
+    first = one.at()
+    assert _params(first) == _of_sizes(4, 8, 6, 4, (2, 3))
+    assert first.layers[5].out_shape == (16, 16, 16)
+    _read_no_more(monkeypatch)
+    for c, h, w, rows in ((4, 8, 6, (2, 3)), (5, 9, 7, (2, 3)), (4, 12, 9, (7, 1)), (6, 8, 6, (3, 2))):
+        found = one.at({"rows": rows}, (c, h, w))
+        assert _params(found) == _of_sizes(c, h, w, 4, rows), (c, h, w, rows)
+        half = -(-w // 2)
+        shapes = [layer.out_shape for layer in found.layers]
+        assert shapes[2:6] == [
+            (h + half, half, half),
+            (h + half, half + 1, half + 1),
+            ((half + 1) ** 2, half + 1, half + 1),
+            ((half + 1) ** 2,) * 3,
+        ]
+        assert found.title == "a net of 6 and 4" + (f"; rows {','.join(map(str, rows))}" if rows != (2, 3) else "")
+        # Whole numbers, also where a multiplier is a fraction.
+        assert {type(size) for shape in shapes for size in shape} == {int}
+
+
+DECISIONS = """
+input: [4, 8, 6]
+options:
+  wide: {default: 4, help: channels}
+  rows: {default: [2, 3], help: channels}
+layers:
+  - a: {op: conv, k: 1, out: wide}
+  - b: {op: relu, repeat: c}
+  - d: {op: conv, k: 1, out: row, each: {row: rows}}
+  - "e{c}": {op: conv, k: 1, out: 2, when: c > 2}
+  - f: {op: relu, when: w > h}
+"""
+
+
+def test_decisions(write_network: WriteNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Repetitions, rows, names and conditions that follow from sizes or options are those of each evaluation."""
+    one = library.compiled(write_network(DECISIONS))
+    cases: list[tuple[dict[str, Any], tuple[int, int, int], list[str]]] = [
+        ({}, (4, 8, 6), ["a", "b.0", "b.1", "b.2", "b.3", "d.0", "d.1", "e3"]),
+        ({}, (4, 6, 8), ["a", "b.0", "b.1", "b.2", "b.3", "d.0", "d.1", "e3", "f"]),
+        ({"wide": 2}, (4, 8, 6), ["a", "b.0", "b.1", "d.0", "d.1", "e3"]),
+        ({"wide": 1, "rows": [2, 4]}, (4, 8, 6), ["a", "b.0", "d.0", "d.1", "e4"]),
+        ({"wide": 1, "rows": [3, 2]}, (4, 8, 6), ["a", "b.0", "d.0", "d.1"]),
+        ({"wide": 1, "rows": [3]}, (4, 8, 6), ["a", "b.0", "d.0", "e3"]),
+        ({"wide": 1, "rows": [3, 3, 2]}, (4, 8, 6), ["a", "b.0", "d.0", "d.1", "d.2"]),
+    ]
+    for time in range(2):
+        for options, shape, names in cases:
+            assert [layer.name for layer in one.at(options, shape).layers] == names, (time, options, shape)
+        # Each has its plan now; other channels decide nothing.
+        _read_no_more(monkeypatch)
+        assert [layer.name for layer in one.at({"wide": 2}, (7, 9, 9)).layers] == cases[2][2]
+
+
+def test_arguments_that_are_equal_by_chance(write_network: WriteNetwork) -> None:
+    """Two options with the same default, a number, and one that follows from the height: 4 x out weights each."""
+    text = """
+input: [4, 8, 8]
+options:
+  one: {default: 6, help: channels}
+  other: {default: 6, help: channels}
+blocks: {unit: {args: {out: null}, layers: [x: {op: conv, k: 1, out: out, from: input}]}}
+layers:
+  - a: {block: unit, out: one, from: input}
+  - b: {block: unit, out: other, from: input}
+  - d: {block: unit, out: 6, from: input}
+  - e: {block: unit, out: h - 2, from: input}
+"""
     one = library.compiled(write_network(text))
-    for _ in range(2):
-        assert one.at().params == 16 + 16 + 8
-        with pytest.raises(FlopcalcError, match=r"line 6: layer c: out is 2\.5, not a whole number"):
-            one.at({"n": 5})
-        with pytest.raises(FlopcalcError, match="line 5: layer b: k is True, not a whole number"):
-            one.at({"n": 8})
+    for options, shape, outs in (
+        ({}, (4, 8, 8), [6, 6, 6, 6]),
+        ({"other": 5}, (4, 8, 8), [6, 5, 6, 6]),
+        ({"one": 3}, (4, 9, 8), [3, 6, 6, 7]),
+        ({"one": 2, "other": 1}, (4, 5, 8), [2, 1, 6, 3]),
+    ):
+        assert _params(one.at(options, shape)) == [4 * out for out in outs]
 
 
-def test_layers_that_share_weights_at_some_options_only(write_network: WriteNetwork) -> None:
-    """Norms without weights share none: a scale and a shift for each of 4 channels, once, where there are some."""
-    text = (
-        "input: [4, 8, 8]\noptions: {affine: {default: false}}\nlayers:\n"
-        "  - a: {op: instancenorm, affine: affine}\n"
-        "  - b: {op: instancenorm, affine: affine, weights_of: a}\n"
+def test_sizes_of_volumes(write_network: WriteNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A depth, and no depth where an input has none: c x (d + 2h + 3w) weights."""
+    one = library.compiled(
+        write_network("input: [4, 6, 8, 5]\nlayers:\n  - a: {op: conv3d, k: 1, out: d + 2 * h + 3 * w}\n")
     )
-    one = library.compiled(write_network(text))
-    for _ in range(2):
-        for affine in (False, True):
-            net = one.at({"affine": affine})
-            assert net.params == 8 * affine
-            assert net.layers[1].weights_of == ("a" if affine else "")
-
-
-def test_a_title_with_braces_that_hold_no_value(write_network: WriteNetwork) -> None:
-    """Plain text there, and a value at options where they have one."""
-    text = "input: [4, 8, 8]\noptions: {n: {default: 4}}\ntitle: '{12 // (n - 4)} parts'\nlayers:\n  - a: relu\n"
-    one = library.compiled(write_network(text))
-    for _ in range(2):
-        assert one.at().title == "{12 // (n - 4)} parts"
-        assert one.at({"n": 6}).title == "6 parts; n 6"
-
-
-def test_a_closed_form_after_other_evaluations(write_network: WriteNetwork) -> None:
-    """All sizes have one form: the first padding is there at odd sizes only, and the other copies its map always.
-
-    The pooling needs 4 rows of a map of 2 * ceil(H / 4), so that H is 5 or more.
-    """
-    path = write_network(
-        "input: [4, 8, 8]\nlayers:\n"
-        "  - even: {op: pad, multiple: 2, when: h % 2 != 0 or w % 2 != 0}\n"
-        "  - half: {op: conv, out: 8, k: 2, stride: 2, padding: 0}\n"
-        "  - again: {op: pad, multiple: 2}\n"
-        "  - pool: {op: maxpool, k: 4, stride: 1}\n"
-    )
-    one = library.compiled(path)
-    nets = {(n, h, w): one.at({}, (4, h, w), n) for n, h, w in ((1, 8, 8), (2, 7, 8), (1, 8, 9), (3, 5, 5), (1, 8, 8))}
-    assert [len(net.layers) for net in nets.values()] == [3, 4, 4, 4]
-    form = network_form(from_texts(path))
-    assert [(one.condition, one.why) for one in form.requirements] == [("H >= 5", "pool"), ("W >= 5", "pool")]
-    for (n, h, w), net in nets.items():
-        assert form.at({"N": n, "H": h, "W": w}) == {kind: net.total(kind) for kind in KINDS}
-
-
-def test_what_was_used_last_is_kept(write_network: WriteNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of more structures than are kept, that which was not used for the longest time goes."""
-    text = "input: [4, 8, 8]\noptions: {n: {default: 1}}\nlayers:\n  - a: {op: relu, repeat: n}\n"
-    one = library.compiled(write_network(text))
-    most = description.MAX_PLANS
-    for n in (*range(1, most + 1), 1, most + 1):
-        one.at({"n": n})
-    read, read_again = reader.Reader.read, []
-
-    def noted(self: Any, data: Any) -> str:
-        read_again.append(self.tape.options["n"].value)
-        return read(self, data)
-
-    monkeypatch.setattr(reader.Reader, "read", noted)
-    for n in (1, *range(3, most + 2)):
-        assert len(one.at({"n": n}).layers) == n
-    assert read_again == []
-    assert len(one.at({"n": 2}).layers) == 2
-    assert read_again == [2]
-
-
-def test_the_batch(write_network: WriteNetwork) -> None:
-    """A whole number from 1, which is the default, to 10^9."""
-    one = library.compiled(write_network("input: [4, 8, 8]\nlayers:\n  - a: relu\n"))
-    assert [one.at().batch, one.at(batch=10**9).batch] == [1, 10**9]
-    for batch in (0, 10**9 + 1, 1.5, "2"):
-        with pytest.raises(FlopcalcError, match=r"batch is .*, not a whole number from 1 to 10\^9"):
-            one.at(batch=batch)  # type: ignore[arg-type]
-
-
-def test_what_a_description_says_of_itself(write_network: WriteNetwork) -> None:
-    """Its path is the source of errors, whatever publication it names; all but the layers may be left out."""
-    path = write_network("input: [4, 8, 8]\nlayers:\n  - a: relu\n")
-    net = network(path)
-    assert (net.name, net.title, net.source, net.mirrors, net.calls) == ("net", "net", path, "", {})
-    # A step of its tape and a layer of its structure.
-    assert library.compiled(path).size == 2
-    write_network(
-        "name: a  b\ntitle: T\nmirrors: m\ncalls: {a: mean}\nsource: paper\ninput: [4, 8, 8]\nlayers:\n  - a: relu\n"
-    )
-    net = network(path)
-    assert (net.name, net.title, net.source, net.mirrors, net.calls) == ("a b", "T", path, "m", {"a": "mean"})
-
-
-def test_what_it_says_of_its_options(write_network: WriteNetwork) -> None:
-    """The choices of an option, and the numbers that options have, with the least that each can have."""
-    one = library.compiled(write_network("input: [4, 8, 8]\nlayers:\n  - a: relu\n"))
-    assert (one.choices("n"), one.numeric(one.at()), one.declared()) == ((), {}, {})
-    declared = (
-        "{n: {default: 3}, least: {default: 2, least: 0}, part: {default: 0.5}, blocks: {default: [1, 2]}, "
-        "flag: {default: true}, act: {default: relu, choices: [relu, gelu]}, size: {default: 1, choices: [1, 2]}}"
-    )
-    one = library.compiled(write_network(f"input: [4, 8, 8]\noptions: {declared}\nlayers:\n  - a: relu\n"))
-    assert [one.choices(name) for name in ("act", "size", "n", "other")] == [("relu", "gelu"), (1, 2), (), ()]
-    numbers = {"n": (3, 1), "least": (2, 0), "part": (Fraction(1, 2), 1), "blocks": ((1, 2), 1)}
-    assert one.numeric(one.at()) == numbers
-    assert one.numeric(one.at({"n": 4, "blocks": [5]})) == {**numbers, "n": (4, 1), "blocks": ((5,), 1)}
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("blocks: 3", "line 2: blocks is a mapping from names to blocks"),
-        ("reference: [{params: 1}, 3]", "line 2: reference is [{'params': 1}, 3], not a list of mappings"),
-    ],
-)
-def test_a_top_level_that_is_refused(write_network: WriteNetwork, text: str, message: str) -> None:
-    """Also what no layer uses."""
-    with pytest.raises(FlopcalcError) as caught:
-        network(write_network(f"input: [4, 8, 8]\n{text}\nlayers:\n  - a: relu\n"))
-    assert caught.value.message.endswith(message)
+    assert one.at().params == 4 * (6 + 16 + 15)
+    with pytest.raises(FlopcalcError, match="unknown name 'd'"):
+        one.at({}, (4, 8, 5))
+    _read_no_more(monkeypatch)
+    assert one.at({}, (2, 1, 9, 4)).params == 2 * (1 + 18 + 12)
