@@ -13,7 +13,7 @@ from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.evaluated import Applied, Sized
 from flopcalc.networks.kinds import OF_OPERATORS, Kinds, Prepared, StepFrom, settings_of
 from flopcalc.networks.network import Shape
-from flopcalc.networks.neutral import NEUTRAL, where_it_changes
+from flopcalc.networks.neutral import adapts, where_it_changes
 from flopcalc.networks.tape import BATCH, MEMO, DiffersError, Env, Known, Step, Tape, Values, identity, names_of, taken
 from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.primitives.shapes import ShapeError, text
@@ -69,7 +69,7 @@ def read_layer(file: File, one: Single, tape: Tape, kinds: Kinds) -> tuple[str, 
             kinds.steps[key] = step_from
     # Not a function for each layer, which is several objects.
     step: Step = partial(step_from, inputs)
-    if tape.scope is not None and "when" in spec and kind in NEUTRAL:
+    if "when" in spec and adapts(tape, spec, env, f"layer {one.name}"):
         step = where_it_changes(step)
     try:
         found = step(tape.values)

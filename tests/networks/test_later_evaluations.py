@@ -75,6 +75,43 @@ def test_a_closed_form_after_other_evaluations(write_network: WriteNetwork) -> N
         assert form.at({"N": n, "H": h, "W": w}) == {kind: net.total(kind) for kind in KINDS}
 
 
+@pytest.mark.parametrize(
+    ("layers", "requirements"),
+    [
+        # A condition that is the same at all sizes, and one that is not that of the sizes which the layer changes.
+        ("a: {op: pad, amount: 1, when: padded}", []),
+        ("a: {op: pad, amount: 1, when: not padded}", []),
+        ("a: {op: pad, multiple: 4, when: 'true'}", []),
+        ("a: {op: pad, amount: 1, when: h > 6}", ["H >= 7"]),
+        ("a: {op: pad, channels: [0, 4], when: c < n}", ["n >= 5"]),
+        ("a: {op: upsample_bilinear, when: h < n}", ["n > H"]),
+        # Windows of pooling, and numbers of repetitions.
+        ("a: {op: maxpool, k: n // 2, stride: 1}", None),
+        ("a: {op: relu, repeat: h - 3}", ["H >= 3"]),
+    ],
+)
+def test_closed_forms_of_layers_that_sizes_decide(
+    write_network: WriteNetwork, layers: str, requirements: list[str] | None
+) -> None:
+    """Where its conditions hold, a form has the costs of the description; elsewhere it says that it does not hold."""
+    path = write_network(
+        "input: [4, 8, 8]\noptions: {padded: {default: false}, n: {default: 9}}\nlayers:\n"
+        f"  - {layers}\n  - z: {{op: conv, out: 2}}\n"
+    )
+    one = library.compiled(path)
+    form = network_form(from_texts(path), ("height", "width", "n"))
+    if requirements is not None:
+        assert [one.condition for one in form.requirements] == requirements
+    met = 0
+    for h, w, n in ((8, 8, 9), (7, 9, 9), (3, 8, 12), (4, 5, 2), (2, 2, 9), (12, 9, 8), (6, 8, 3)):
+        point = {"H": h, "W": w, "n": n}
+        if form.allows(point):
+            net = one.at({"n": n}, (4, h, w))
+            assert form.at(point) == {kind: net.total(kind) for kind in KINDS}
+            met += 1
+    assert met >= 2
+
+
 def test_what_was_used_last_is_kept(write_network: WriteNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of more structures than are kept, that which was not used for the longest time goes."""
     text = "input: [4, 8, 8]\noptions: {n: {default: 1}}\nlayers:\n  - a: {op: relu, repeat: n}\n"
