@@ -69,13 +69,17 @@ def read_layer(file: File, one: Single, tape: Tape, kinds: Kinds) -> tuple[str, 
             kinds.steps[key] = step_from
     # Not a function for each layer, which is several objects.
     step: Step = partial(step_from, inputs)
-    if "when" in spec and adapts(tape, spec, env, f"layer {one.name}"):
+    is_adapting = "when" in spec and adapts(tape, spec, env, f"layer {one.name}")
+    if is_adapting:
         step = where_it_changes(step)
     try:
         found = step(tape.values)
     except (ShapeError, _OtherShapeError, FlopcalcError) as error:
         raise _explained(file, one, entry, tape, error) from None
-    return kind, tape.record(step, found)
+    slot = tape.record(step, found)
+    if is_adapting:
+        tape.adapting[slot] = id(spec)
+    return kind, slot
 
 
 def _prepared(file: File, one: Single, tape: Tape, kinds: Kinds) -> Prepared:

@@ -85,6 +85,8 @@ def test_a_closed_form_after_other_evaluations(write_network: WriteNetwork) -> N
         ("a: {op: pad, amount: 1, when: h > 6}", ["H >= 7"]),
         ("a: {op: pad, channels: [0, 4], when: c < n}", ["n >= 5"]),
         ("a: {op: upsample_bilinear, when: h < n}", ["n > H"]),
+        ("a: {op: pad, multiple: 3, when: w % 2 == 0}", None),
+        ("a: {op: pad, multiple: 2, when: h > 6}", ["H >= 7"]),
         # Windows of pooling, and numbers of repetitions.
         ("a: {op: maxpool, k: n // 2, stride: 1}", None),
         ("a: {op: relu, repeat: h - 3}", ["H >= 3"]),
