@@ -90,6 +90,7 @@ def test_a_closed_form_after_other_evaluations(write_network: WriteNetwork) -> N
         # Windows of pooling, and numbers of repetitions.
         ("a: {op: maxpool, k: n // 2, stride: 1}", None),
         ("a: {op: relu, repeat: h - 3}", ["H >= 3"]),
+        ("a: {op: relu, repeat: 'max(1, n - 3)'}", ["n >= 4"]),
     ],
 )
 def test_closed_forms_of_layers_that_sizes_decide(
