@@ -202,7 +202,7 @@ class Description:
                     self._plans = (plan, *[other for other in plans if other is not plan])
                 return plan, values
         tape, reader, output = self._read(batch, shape, options, blocks, frozenset())
-        if scope is not None and tape.adapting:
+        if tape.adapting:
             there = partial(self._at_numbers, name, options, blocks)
             while more := misfits(tape, reader.rows, there):
                 tape, reader, output = self._read(batch, shape, options, blocks, tape.ordinary | more)
