@@ -6,9 +6,11 @@ anything else does, the description is read again, which gives the result or the
 what is an error. Nothing of an earlier result is kept: each evaluation computes all its sizes and costs.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from fractions import Fraction
+from functools import partial
 from typing import Any, NamedTuple, SupportsIndex
 
 from flopcalc.catalog import lookup
@@ -18,6 +20,7 @@ from flopcalc.networks.call_labels import check_calls
 from flopcalc.networks.collector import paused
 from flopcalc.networks.evaluated import Evaluated, Structure
 from flopcalc.networks.network import Network, Shape, loose_ends, unbuilt
+from flopcalc.networks.neutral import misfits
 from flopcalc.networks.options import default_options, network_file, read_input, read_options, title_of
 from flopcalc.networks.reader import Reader
 from flopcalc.networks.tape import DiffersError, Known, Step, Tape, Values, taken
@@ -87,7 +90,7 @@ class Description:
         found = {}
         for option, spec in declared.items():
             kind, value = type(spec["default"]), network.options[option]
-            if not spec.get("choices") and kind is not bool and value != ():
+            if not spec.get("choices") and kind is not bool:
                 number = Fraction(value) if kind is float else value
                 found[option] = (number, spec.get("least", 1))
         return found
@@ -118,7 +121,8 @@ class Description:
         data = self._data
         if self._defaults is None:
             self._check_top()
-        name = " ".join(self._file.words(data, "name", self.source.rsplit("/", 1)[-1].rsplit(".", 1)[0]).split())
+        stem, _ = os.path.splitext(os.path.basename(self.source))
+        name = " ".join(self._file.words(data, "name", stem).split())
         if self._defaults is None:
             self._defaults = default_options(self._file, data)
         chosen = read_options(name, data, self._defaults, given)
@@ -189,13 +193,13 @@ class Description:
                 if plan is not plans[0]:
                     self._plans = (plan, *[other for other in plans if other is not plan])
                 return plan, values
-        tape = Tape(self._file, batch, shape, options)
-        if scope is not None:
-            scope.where = lambda: tape.place
-        reader = Reader(self._file, tape, blocks)
-        with paused():
-            output = reader.read(self._data)
-        tape.place = ""
+        tape, reader, output = self._read(batch, shape, options, blocks, frozenset())
+        if tape.adapting:
+            there = partial(self._at_numbers, name, options, blocks)
+            while more := misfits(tape, reader.rows, there):
+                tape, reader, output = self._read(batch, shape, options, blocks, tape.ordinary | more)
+        if isinstance(output, FlopcalcError):
+            raise output
         title, fixed = self._title(reader, name)
         plan = Plan(
             steps=tuple(tape.steps),
@@ -208,6 +212,42 @@ class Description:
         if fixed and scope is None and plan.size <= MAX_SIZE:
             self._plans = (plan, *plans[: MAX_PLANS - 1])
         return plan, tape.values
+
+    def _read(
+        self,
+        batch: int,
+        shape: Shape,
+        options: Mapping[str, Any],
+        blocks: Mapping[str, Any],
+        ordinary: frozenset[int],
+    ) -> tuple[Tape, Reader, str | FlopcalcError]:
+        """A reading with its tape, and the output or what is wrong. ordinary: as of `Tape`."""
+        tape = Tape(self._file, batch, shape, options)
+        tape.ordinary = ordinary
+        if tape.scope is not None:
+            tape.scope.where = lambda: tape.place
+        reader = Reader(self._file, tape, blocks)
+        output: str | FlopcalcError
+        try:
+            with paused():
+                output = reader.read(self._data)
+        except FlopcalcError as error:
+            output = error
+        tape.place = ""
+        return tape, reader, output
+
+    def _at_numbers(
+        self,
+        name: str,
+        options: Mapping[str, Any],
+        blocks: Mapping[str, Any],
+        batch: int,
+        shape: Shape,
+        values: Sequence[Any],
+    ) -> Evaluated:
+        """The layers at a batch, an input and the values of the options, as numbers."""
+        plan, found = self._evaluated(name, batch, shape, dict(zip(options, values, strict=True)), blocks, None)
+        return Evaluated(plan.structure, found)
 
     def _title(self, reader: Reader, name: str) -> tuple[tuple[str | Known, ...], bool]:
         """The title with the values of its {expressions}, and whether it is of this form for other values too."""

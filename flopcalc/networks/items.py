@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from flopcalc.errors import clip
-from flopcalc.networks.blocks import OF_REPETITION, is_alike
+from flopcalc.networks.blocks import is_alike
 from flopcalc.networks.tape import names_of
 from flopcalc.text.yaml_file import File, Map, Seq, line_of
 
@@ -24,8 +24,8 @@ _KINDS = ("op", "block")
 class Item(NamedTuple):
     """An entry of a list of layers. is_plain: at most one layer or block of that name.
 
-    names: those in its expressions; None if they are not known, or if one is that of a size of the input. alike: its
-    repetitions are calls of one block with the same arguments.
+    names: those in its expressions; None if they are not known. alike: its repetitions are calls of one block with
+    the same arguments.
     """
 
     name: str
@@ -53,6 +53,6 @@ def checked(file: File, items: Seq, index: int, prefix: str) -> Item:
     is_plain = _STRUCTURE.isdisjoint(spec) and is_layer_name(name) and name != SPLICE
     texts = [what for key, what in spec.items() if key != "from" and (key not in _KINDS or "{" in str(what))]
     found = names_of(texts)
-    names = None if found is None or not OF_REPETITION.isdisjoint(found) else frozenset(found)
-    alike = "repeat" in spec and "block" in spec and "{" not in name and name != SPLICE and is_alike(spec)
+    names = None if found is None else frozenset(found)
+    alike = "block" in spec and "{" not in name and is_alike(spec)
     return Item(name, spec, bool(is_plain), names, alike)

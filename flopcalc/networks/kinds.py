@@ -20,8 +20,8 @@ OF_OPERATORS = ("out", "k", "stride", "padding", "dilation", "groups")
 class Prepared(NamedTuple):
     """An entry with `op` whose keys were checked: the entries of a block are read often, and prepared once.
 
-    operator: None for a primitive. sizes: the keys of its window, and `out`. settings: the options of the operator,
-    or the settings of the primitive. names: those in their expressions; None if the step cannot be kept by them.
+    operator: None for a primitive. sizes: of an operator, the keys of its window, and `out`. settings: its options, or
+    the settings of the primitive. names: those in their expressions; None if the step cannot be kept by them.
     """
 
     kind: str

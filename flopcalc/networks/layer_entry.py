@@ -13,7 +13,7 @@ from flopcalc.errors import FlopcalcError, clip
 from flopcalc.networks.evaluated import Applied, Sized
 from flopcalc.networks.kinds import OF_OPERATORS, Kinds, Prepared, StepFrom, settings_of
 from flopcalc.networks.network import Shape
-from flopcalc.networks.neutral import NEUTRAL, where_it_changes
+from flopcalc.networks.neutral import adapts, where_it_changes
 from flopcalc.networks.tape import BATCH, MEMO, DiffersError, Env, Known, Step, Tape, Values, identity, names_of, taken
 from flopcalc.primitives.registry import PRIMITIVES
 from flopcalc.primitives.shapes import ShapeError, text
@@ -58,23 +58,28 @@ def read_layer(file: File, one: Single, tape: Tape, kinds: Kinds) -> tuple[str, 
     place = id(spec) if len(spec) > 1 else str(spec["op"])
     entry = kinds.prepared.get(place) or _prepared(file, one, tape, kinds)
     kind, operator, _, _, names = entry
-    if operator is not None and (len(inputs) > 1 or len(tape.values[inputs[0]][0]) == 1):
-        _check_input(file, one, operator, tape)
+    if operator is not None and len(inputs) > 1:
+        raise file.error(spec, "from", f"layer {one.name} ({kind}) takes one input, not {len(inputs)}")
     key = place if not names else (place, *[identity(env.get(name)) for name in names])
-    step_from = kinds.steps.get(key) if names is not None else None
+    # Nothing is kept without names.
+    step_from = kinds.steps.get(key)
     if step_from is None:
         step_from = _step_of_operator(file, one, entry, operator, tape) if operator else _step(one, entry, tape)
         if names is not None:
             kinds.steps[key] = step_from
     # Not a function for each layer, which is several objects.
     step: Step = partial(step_from, inputs)
-    if tape.scope is not None and "when" in spec and kind in NEUTRAL:
+    is_adapting = "when" in spec and adapts(tape, spec, env, f"layer {one.name}")
+    if is_adapting:
         step = where_it_changes(step)
     try:
         found = step(tape.values)
     except (ShapeError, _OtherShapeError, FlopcalcError) as error:
         raise _explained(file, one, entry, tape, error) from None
-    return kind, tape.record(step, found)
+    slot = tape.record(step, found)
+    if is_adapting:
+        tape.adapting[slot] = id(spec)
+    return kind, slot
 
 
 def _prepared(file: File, one: Single, tape: Tape, kinds: Kinds) -> Prepared:
@@ -85,13 +90,10 @@ def _prepared(file: File, one: Single, tape: Tape, kinds: Kinds) -> Prepared:
     if kind not in PRIMITIVES:
         # Once for each reading, so that a file is read once.
         operator = kinds.operator(file, spec, kind, full)
-    sizes: tuple[str, ...] = ()
-    settings = sizes
-    if len(spec) > 1:
-        own, allowed = settings_of(one.common, kind, operator)
-        file.known(spec, allowed, full)
-        sizes = tuple([key for key in _SIZES if key in spec]) if operator else ()
-        settings = tuple([key for key in own if key in spec])
+    own, allowed = settings_of(one.common, kind, operator)
+    file.known(spec, allowed, full)
+    sizes = tuple([key for key in _SIZES if key in spec])
+    settings = tuple([key for key in own if key in spec])
     # What a text with braces names is another kind elsewhere, so nothing of it is kept.
     is_kept = "{" not in op
     names = names_of([spec[key] for key in (*sizes, *settings)]) if is_kept else None
@@ -99,15 +101,6 @@ def _prepared(file: File, one: Single, tape: Tape, kinds: Kinds) -> Prepared:
     if is_kept:
         kinds.prepared[id(spec) if len(spec) > 1 else op] = entry
     return entry
-
-
-def _check_input(file: File, one: Single, operator: Operator, tape: Tape) -> None:
-    full, shape = f"layer {one.name}", tape.values[one.inputs[0]][0]
-    if len(one.inputs) != 1:
-        raise file.error(one.spec, "from", f"{full} ({operator.name}) takes one input, not {len(one.inputs)}")
-    if operator.name != "linear":
-        has = text(shape)
-        raise file.error(one.spec, None, f"{full} ({operator.name}): its input is {has}, it needs {_IMAGE}")
 
 
 def _explained(file: File, one: Single, entry: Prepared, tape: Tape, error: Exception) -> FlopcalcError:
@@ -118,8 +111,6 @@ def _explained(file: File, one: Single, entry: Prepared, tape: Tape, error: Exce
         why = f"{full} ({entry.kind}): it takes {error.takes}, and its input is {has}"
         return file.error(one.spec, None, why, _AS_ROW.get(entry.kind, ""))
     if isinstance(error, FlopcalcError):
-        if error.code == "bad-network":
-            return error
         return file.error(one.spec, None, f"{full}: {error.message}", error.hint)
     return file.error(
         one.spec, None, f"{full} ({entry.kind}): {error}", "change the settings or the inputs, so that they fit"
@@ -134,9 +125,9 @@ def _step(one: Single, entry: Prepared, tape: Tape) -> StepFrom:
     kind = entry.kind
     shape_and_parts = PRIMITIVES[kind].shape_and_parts
     fixed = {key: known.value for key, known in settings.items()}
-    changing = tuple([(key, known) for key, known in settings.items() if known.slot >= 0])
+    changing = [(key, settings[key]) for key in _changing(settings)]
     # Layers of the same kind and settings share their cost where their inputs have the same shapes.
-    alike = f"{kind} {fixed!r}" if fixed else kind
+    alike = f"{kind} {fixed!r}"
 
     def step(inputs: tuple[int, ...], values: Values) -> Sized:
         shapes = (values[inputs[0]][0],) if len(inputs) == 1 else tuple([values[slot][0] for slot in inputs])
@@ -162,25 +153,17 @@ def _step_of_operator(file: File, one: Single, entry: Prepared, operator: Operat
     spec, env = one.spec, one.env
     full = f"layer {one.name}"
     sizes: dict[str, Known] = {}
-    changing = []
     for key in entry.sizes:
-        known = sizes[key] = _size(file, spec, key, tape, env, full)
-        value, slot, axis = known
-        if slot >= 0:
-            changing.append((slot, axis))
-        if type(value) is int and value >= 0:
-            continue
-        if key == "out":
+        sizes[key] = _size(file, spec, key, tape, env, full)
+        value = sizes[key].value
+        if key in ("out", "groups"):
             file.as_whole(value, spec, key, full)
-        elif value != SAME:
+        elif key != "padding" or value != SAME:
             file.as_pair(value, spec, key, full, most=3 if operator.volume else 2)
-    given: dict[str, Known] = {}
-    for name in entry.settings:
-        known = given[name] = _option(operator.param[name], spec, tape, env, full)
-        if known.slot >= 0:
-            changing.append(known[1:])
+    given = {name: _option(operator.param[name], spec, tape, env, full) for name in entry.settings}
+    changing = [known[name][1:] for known in (sizes, given) for name in _changing(known)]
     # Layers of the same operator and settings share their cost where their inputs have the same shape.
-    settings = (operator, *_fixed(sizes), ..., *_fixed(given)) if given else (operator, *_fixed(sizes))
+    settings = (operator, *_fixed(sizes), ..., *_fixed(given))
     alike, sized_at = tape.shared(settings, lambda: _sizing(operator, sizes, given))
     return partial(_sized_operator, alike, sized_at, changing)
 
@@ -195,14 +178,8 @@ def _sized_operator(
     """What an operator is on a tape. alike: equal for the same operator and settings. changing: slots and axes."""
     shape = values[inputs[0]][0]
     memo = values[MEMO]
-    now = []
-    kinds: tuple[Any, ...] = ()
-    for slot, axis in changing:
-        value = values[slot] if axis < 0 else values[slot][0][axis]
-        now.append(value)
-        if type(value) is not int:
-            kinds = (*kinds, len(now), _kind(value))
-    key = (alike, shape, *now, *kinds)
+    now = [values[slot] if axis < 0 else values[slot][0][axis] for slot, axis in changing]
+    key = (alike, shape, *now, *map(_kind, now))
     found = memo.get(key)
     if found is None:
         found = memo[key] = sized_at(shape, now, values[BATCH])
@@ -245,23 +222,22 @@ def _kind(value: Any) -> Any:
     return (tuple, *map(type, value)) if type(value) is tuple else type(value)
 
 
+def _changing(given: Mapping[str, Known]) -> list[str]:
+    """The names of values that follow from the input, the batch or options."""
+    return [name for name, known in given.items() if known.slot >= 0]
+
+
 def _fixed(given: Mapping[str, Known]) -> list[Any]:
     """Names and fixed values, with their types."""
-    found: list[Any] = []
-    for name, (value, slot, _) in given.items():
-        found.append(name)
-        if slot < 0:
-            found.append(value if type(value) is int else (_kind(value), value))
-    return found
+    return [(name, _kind(value), value) if slot < 0 else name for name, (value, slot, _) in given.items()]
 
 
 def _sizing(
     operator: Operator, sizes: Mapping[str, Known], given: Mapping[str, Known]
 ) -> Callable[[Shape, Sequence[Any], int], Sized]:
     """A function of the input's shape, the values of those sizes and options that can change, and the batch."""
-    changing_sizes = [name for name, known in sizes.items() if known.slot >= 0]
-    changing_given = [name for name, known in given.items() if known.slot >= 0]
-    fixed_sizes = {name: known.value for name, known in sizes.items() if known.slot < 0}
+    changing_sizes, changing_given = _changing(sizes), _changing(given)
+    sizes_then = {name: known.value for name, known in sizes.items()}
     given_then = {name: known.value for name, known in given.items()}
     set_by_caller = frozenset(given)
     count = len(changing_sizes)
@@ -272,9 +248,9 @@ def _sizing(
 
     def sized_at(shape: Shape, now: Sequence[Any], batch: int) -> Sized:
         for size in now[:count]:
-            if as_int(size) is None and (type(size) is not tuple or None in map(as_int, size)):
+            if as_int(size) is None and size != SAME and (type(size) is not tuple or None in map(as_int, size)):
                 raise DiffersError
-        if operator.volume != (len(shape) == 4):
+        if operator.volume != (len(shape) == 4) or (len(shape) == 1 and operator.name != "linear"):
             raise _OtherShapeError("channels x depth x height x width" if operator.volume else _IMAGE)
         if changing_given:
             options = operator.resolve(given_then | dict(zip(changing_given, now[count:], strict=True)))
@@ -285,10 +261,11 @@ def _sizing(
             resolved[:] = (options,)
         if operator.volume and options["depth"] is None:
             options = {**options, "depth": shape[1]}
-        sizes_now = {**fixed_sizes, **dict(zip(changing_sizes, now, strict=False))} if count else fixed_sizes
+        sizes_now = sizes_then | dict(zip(changing_sizes, now, strict=False))
         g = geometry_of(shape, sizes_now, options, batch)
         named, parts = operator.apply(g, options)
-        out = (g.c_out, g.h_out, g.w_out) if image and len(shape) > 1 else _out_shape(operator, shape, g, named)
+        # That of a vector has its channels only.
+        out = (g.c_out, g.h_out, g.w_out)[: len(shape)] if image else _out_shape(operator, shape, g, named)
         applied = _applied((operator, g, set_by_caller, named, parts))
         return _sized((out, shape, parts, applied, _NO_SETTINGS, ()))
 
@@ -304,7 +281,7 @@ def _geometries(operator: Operator, changing: Sequence[str]) -> Callable[..., Ge
     def geometry_of(shape: Shape, sizes: Mapping[str, Any], options: dict[str, Value], batch: int) -> Geometry:
         if not simple or len(shape) != 3:
             return _geometry(operator, shape, sizes, options, batch)
-        window = [sizes[name] for name in changing] if changing else []
+        window = [sizes[name] for name in changing]
         # One look at the list, since another thread may change it.
         of_window, g = last[0] if last else (None, None)
         if g is not None and of_window == window:
@@ -325,8 +302,6 @@ def _geometry(
     operator: Operator, shape: Shape, sizes: Mapping[str, Any], options: dict[str, Value], batch: int
 ) -> Geometry:
     flat = len(shape) == 1
-    if flat and operator.name != "linear":
-        raise DiffersError
     # An operator on sequences has one axis; the shape of its input is checked with its result.
     hw: Any = (1, 1) if flat else shape[-1] if operator.axes == 1 else shape[-2:]
     c_in = operator.c_in_of(shape[0], options) if operator.c_in_of else shape[0]
@@ -338,8 +313,6 @@ def _geometry(
 
 
 def _out_shape(operator: Operator, shape: Shape, g: Geometry, named: Named) -> Shape:
-    if len(shape) == 1:
-        return (g.c_out,)
     takes = operator.in_shape(g, named)
     if takes != shape:
         raise _OtherShapeError(text(takes))

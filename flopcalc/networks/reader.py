@@ -18,10 +18,11 @@ from flopcalc.networks.items import NEXT, PREVIOUS, SPLICE, Item, checked, is_la
 from flopcalc.networks.kinds import Kinds
 from flopcalc.networks.layer_entry import Single, params_of, read_layer, share_weights
 from flopcalc.networks.network import INPUT
-from flopcalc.networks.neutral import NEUTRAL
+from flopcalc.networks.neutral import adapts
 from flopcalc.networks.options import NAME, reserved
 from flopcalc.networks.scope import Entry, Reading, Row, Scope, new_entry, new_row, reading_of
 from flopcalc.networks.tape import INPUT_SLOT, Env, Known, Tape, sizes_in
+from flopcalc.symbolic.size import Size
 from flopcalc.text.yaml_file import File, Map, Seq
 
 MAX_LAYERS = 100_000
@@ -139,8 +140,10 @@ class Reader:
         spec, env = entry.spec, self.env(entry.scope, first, {})
         if "repeat" in spec:
             times = self.tape.value(spec, "repeat", env, entry.label)
+            # Of symbolic sizes also a condition of the form, which they may not meet elsewhere.
+            is_less = isinstance(times.value, Size) and times.value < 0
             count = self.tape.same(times)
-            if "each" in spec or type(count) is not int or not 0 <= count <= MAX_REPEAT:
+            if is_less or "each" in spec or type(count) is not int or not 0 <= count <= MAX_REPEAT:
                 why = (
                     "has both repeat and each" if "each" in spec else f"repeat is {clip(count)}, not 0 to {MAX_REPEAT}"
                 )
@@ -249,12 +252,12 @@ class Reader:
     def is_left_out(self, entry: Entry, env: Env) -> bool:
         """Whether the condition of an entry does not hold."""
         spec = entry.spec
-        # On symbolic sizes such a layer is always there; it costs nothing where it changes nothing.
-        if self.tape.scope is not None and spec.get("op") in NEUTRAL:
-            return False
         if not isinstance(spec["when"], str | bool):
             why = f"{entry.label}: when is {'empty' if spec['when'] is None else clip(spec['when'])}, not a condition"
             raise self.file.error(spec, "when", why, _CONDITION)
+        if adapts(self.tape, spec, env, entry.label):
+            # It is always there, and costs nothing where it changes nothing.
+            return False
         when = self.tape.value(spec, "when", env, entry.label)
         if when.value is None or isinstance(when.value, str | tuple):
             # A word is true whatever it says; an argument can be empty.

@@ -103,6 +103,9 @@ class Tape:
         # Of symbolic sizes: the scope, and what records the decisions behind a value, by slot; see `later`.
         self.scope = scope_of((batch, *shape, *options.values()))
         self.undecided: dict[int, Callable[[], None]] = {}
+        # Layers that only adapt a size, by slot, and the identities of entries that do more; see `neutral.adapts`.
+        self.adapting: dict[int, int] = {}
+        self.ordinary: frozenset[int] = frozenset()
         self.values: Values = [{}, batch, (shape,), *options.values()]
         self.steps: list[Step] = []
         self.options: dict[str, Known] = {

@@ -52,5 +52,6 @@ def primitive_window(primitive: Primitive, settings: Mapping[str, Any]) -> Windo
 
 
 def _pair(value: Any) -> tuple[int, int]:
+    # Also symbolic sizes.
     one, other = value if isinstance(value, list | tuple) else (value, value)
-    return int(one), int(other)
+    return one, other

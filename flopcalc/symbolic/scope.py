@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 from flopcalc.symbolic.atoms import Atom, Number, Terms
 from flopcalc.symbolic.bounds import tighter, without_common_factors
 from flopcalc.symbolic.equalities import replaced, solved
-from flopcalc.symbolic.evaluating import evaluate, holds, symbols_of
+from flopcalc.symbolic.evaluating import atoms_of, evaluate, holds, symbols_of
 from flopcalc.symbolic.size import Size, hint_of, is_whole, made, of_numbers
 from flopcalc.symbolic.writing import text
 
@@ -264,6 +264,11 @@ class Scope:
             return value
         if structure:
             self.structural.update(symbols_of(value))
+            for atom in atoms_of(value):
+                if atom.kind in ("max", "min"):
+                    # A polynomial of the number on this side only.
+                    low, high = sorted(atom.args, key=hint_of)
+                    self.is_positive(high - low, or_zero=True)
             return value.hint
         self.is_zero(value - value.hint)
         return value.hint

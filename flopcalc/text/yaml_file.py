@@ -152,7 +152,10 @@ class File(NamedTuple):
         if not isinstance(value, tuple):
             return self.as_whole(value, spec, key, what)
         if not 2 <= len(value) <= most:
-            raise self.error(spec, key, f"{what}: {key} is one number or two, [height, width]")
+            wanted = (
+                "one number or two, [height, width]" if most == 2 else "one to three numbers, [depth, height, width]"
+            )
+            raise self.error(spec, key, f"{what}: {key} is {wanted}")
         return tuple(self.as_whole(one, spec, key, what) for one in value)
 
     def words(self, data: Map, key: str, default: str) -> str:
