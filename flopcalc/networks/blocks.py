@@ -107,7 +107,7 @@ class Blocks:
 
 def is_alike(spec: Map) -> bool:
     """Whether the repetitions of an entry with `repeat` and a block are calls with the same arguments."""
-    if "{" in str(spec["block"]) or not {"when", "stage", "weights_of"}.isdisjoint(spec):
+    if "{" in str(spec["block"]) or not {"each", "when", "stage", "weights_of"}.isdisjoint(spec):
         return False
     names = names_of([value for key, value in spec.items() if key not in COMMON])
     return names is not None and OF_REPETITION.isdisjoint(names)
