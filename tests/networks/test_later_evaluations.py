@@ -87,6 +87,13 @@ def test_a_closed_form_after_other_evaluations(write_network: WriteNetwork) -> N
         ("a: {op: upsample_bilinear, when: h < n}", ["n > H"]),
         ("a: {op: pad, multiple: 3, when: w % 2 == 0}", None),
         ("a: {op: pad, multiple: 2, when: h > 6}", ["H >= 7"]),
+        # At 3 it is not there, and would change the size. At a smaller n there are fewer layers, of the same condition.
+        ("a: {op: pad, multiple: 2, when: h % 2 and h > 3}", ["H % 2 == 0"]),
+        ("a: {op: pad, multiple: 2, when: h % 2 == 1 and h != 5}", ["H % 2 == 0"]),
+        (
+            "a: {repeat: n - 6, layers: [b: {op: pad, multiple: 2, when: h % 2 == 1 or w % 2 == 1}, y: {op: relu}]}",
+            ["n >= 6"],
+        ),
         # Windows of pooling, and numbers of repetitions.
         ("a: {op: maxpool, k: n // 2, stride: 1}", None),
         ("a: {op: relu, repeat: h - 3}", ["H >= 3"]),
