@@ -15,7 +15,7 @@ import flopcalc
 from flopcalc.networks import progress_bar as bars
 from flopcalc.networks.progress import progress as reported
 from flopcalc.networks.progress import report
-from flopcalc.networks.progress_bar import Words, element, following
+from flopcalc.networks.progress_bar import Words, bar, element, following
 
 
 class Terminal(io.StringIO):
@@ -105,6 +105,33 @@ def test_calls_report_what_they_do(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "measuring conv" in seen(lambda: flopcalc.bench("conv", c_in=4, hw=8, seconds=1.2))
     net = torch.nn.Sequential(*(torch.nn.Conv2d(3, 3, 3, padding=1) for _ in range(200)))
     assert "of 201 modules" in seen(lambda: flopcalc.count(net, (1, 3, 8, 8)))
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "width", "wanted"),
+    [
+        # 41 places are left of 79 by the name and 30 for the words; a third of them is done.
+        (1, 3, 79, f"counting resnet50 [{'#' * 13}{'.' * 28}] 1 of 3 modules"),
+        (4, 3, 79, f"counting resnet50 [{'#' * 41}] 4 of 3 modules"),
+        # Of long numbers the words have 8 + 28 + 6 places, so that 29 are left.
+        (500_000, 1_000_000, 79, f"counting resnet50 [{'#' * 14}{'.' * 15}] 500,000 of 1,000,000 modules"),
+        # A bar has 5 places or more.
+        (1, 3, 43, "counting resnet50 [#....] 1 of 3 modules"),
+        (1, 3, 42, "counting resnet50 1 of 3 modules"),
+        # What does not fit is left out.
+        (1, 3, 32, "counting resnet50 1 of 3 modules"),
+        (1, 3, 31, "counting 1 of 3 modules"),
+        (1, 3, 22, "33%"),
+        (1, 3, 2, "33"),
+        (1, 3, 0, ""),
+        (1, 3, -1, ""),
+        (0, 0, 79, "loading resnet50, 7 s"),
+        (0, 0, 20, "loading, 7 s"),
+    ],
+)
+def test_the_line_of_a_terminal(done: int, total: int, width: int, wanted: str) -> None:
+    """It is no longer than the terminal is wide."""
+    assert bar("resnet50", done, total, 7.2, width) == wanted
 
 
 def test_the_element_of_a_notebook() -> None:
