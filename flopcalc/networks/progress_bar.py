@@ -204,7 +204,7 @@ def bar(
         # A module that is called for the first time may itself take long; so the last one counts when all have ended.
         share = min(done, total) / total
         count = f"{done:,} of {total:,} {unit}"
-        size = max(0, width - len(name) - max(30, len(verb) + len(count) + 6))
+        size = width - len(name) - max(30, len(verb) + len(count) + 6)
         drawn = f"[{('#' * int(share * size)).ljust(size, '.')}] " if size >= 5 else ""
         texts = [
             f"{verb} {name} {drawn}{count}",
