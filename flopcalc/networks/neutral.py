@@ -14,7 +14,9 @@ from flopcalc.networks.tape import BATCH, OPTIONS, Env, Step, Tape, Values
 from flopcalc.symbolic.evaluating import evaluate
 from flopcalc.symbolic.scope import Scope
 
+# How many sizes are looked at.
 _POINTS = 32
+# Kinds of layers that a description leaves out, by `when`, where their input has the size that they make already.
 NEUTRAL = frozenset({"pad", "crop", "upsample_bilinear"})
 
 

@@ -13,7 +13,6 @@ from flopcalc.presets.call import Amount, Call, CallLog, Sized, ToolFailsError, 
 
 OfFunction = Callable[[Call], tuple[str, int | float]]
 POOLS = [f"{kind}_pool{n}d" for kind in ("avg", "max", "adaptive_avg", "adaptive_max") for n in (1, 2, 3)]
-# Both of them raise an error of their own for arguments that they do not expect.
 
 
 def names(functions: Mapping[Any, str], prefix: str) -> dict[str, Any]:

@@ -113,11 +113,9 @@ def divisors(scope: Scope) -> dict[str, Divisor]:
 
 
 def _divisor(scope: Scope, one: Condition, name: str) -> dict[str, int]:
-    shown = (
-        None
-        if isinstance(scope.hints[name], Fraction)
-        else in_words(name, truth_of(one, name, int(scope.least[name]), int(scope.hints[name])))
-    )
+    if isinstance(scope.hints[name], Fraction):
+        return {}
+    shown = in_words(name, truth_of(scope, one, name))
     match = _MULTIPLE.fullmatch(shown[0]) if isinstance(shown, list) and len(shown) == 1 else None
     return {name: int(match[1])} if match else {}
 
@@ -150,19 +148,20 @@ def _of_one(scope: Scope, group: Sequence[Condition], name: str, step: int) -> d
     """
     kept: list[tuple[Truth, dict[str, str]]] = []
     for one in group:
-        truth = truth_of(one, name, int(scope.least[name]), int(scope.hints[name]), step)
+        truth = truth_of(scope, one, name, step)
         shown = in_words(name, truth)
         if shown == []:
             continue
         found = {comparison(one): one.where}
         for number, (other, before) in enumerate(kept):
-            # Of a bound next to remainders, sizes far away tell too little.
-            if (
-                _is_of_rests(shown) is _is_of_rests(list(before))
-                and (both := in_words(name, truth & other)) is not None
-            ):
+            if _is_of_rests(shown) is not _is_of_rests(list(before)):
+                # Of a bound next to remainders, sizes far away tell too little.
+                continue
+            both = truth & other
+            words = in_words(name, both)
+            if words is not None:
                 del kept[number]
-                truth, shown, found = truth & other, both, before
+                truth, shown, found = both, words, before
                 break
         if isinstance(shown, int):
             return FixedSize(name, shown, one.where)
@@ -194,7 +193,8 @@ def _holds_widely(scope: Scope, one: Condition, names: Sequence[str], steps: Map
         if not holds(value, one.relation):
             return False
         signs.add(value > 0)
-    return len(signs) == 1 or not _is_zero_somewhere(one, by, scope.hints)
+    # What is never negative, or never positive, may be 0 where the condition allows it.
+    return one.relation != "!=" or len(signs) == 1 or not _is_zero_somewhere(one, by, scope.hints)
 
 
 def _is_zero_somewhere(one: Condition, by: Mapping[str, tuple[int, int]], hints: Mapping[str, Any]) -> bool:

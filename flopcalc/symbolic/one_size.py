@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from flopcalc.symbolic.evaluating import evaluate, holds
-from flopcalc.symbolic.scope import FAR, Condition
+from flopcalc.symbolic.scope import FAR, Condition, Scope
 
 # Sizes at which a condition on one symbol is looked at, and the largest period that is looked for.
 _LOOKED_AT = 256
@@ -46,7 +46,7 @@ def far(step: int) -> list[int]:
     return sorted({next_multiple(size, step) for size in FAR})
 
 
-def truth_of(one: Condition, name: str, least: int, hint: int, step: int = 1) -> Truth:
+def truth_of(scope: Scope, one: Condition, name: str, step: int = 1) -> Truth:
     """Where a condition on one symbol holds. step: what the symbol is a multiple of, by other conditions."""
 
     def value(size: int) -> Any:
@@ -55,8 +55,9 @@ def truth_of(one: Condition, name: str, least: int, hint: int, step: int = 1) ->
     def holds_at(size: int) -> bool:
         return holds(value(size), one.relation)
 
-    first = next_multiple(least, step)
-    near = {size: holds_at(size) for size in range(first, max(first, hint) + _LOOKED_AT * step, step)}
+    first = next_multiple(int(scope.least[name]), step)
+    last = max(first, int(scope.hints[name])) + _LOOKED_AT * step
+    near = {size: holds_at(size) for size in range(first, last, step)}
     sizes = sorted({max(near), *far(step)})
     beyond = sorted({*sizes, *turns(value, sizes, step)} - near.keys())
     return Truth(holds_at, near, {size: holds_at(size) for size in beyond}, step)

@@ -10,7 +10,7 @@ def test_moments_are_the_highest_of_each_stretch() -> None:
 
 
 def test_last_readers_in_another_order() -> None:
-    """The place of the last one in that order; of a tensor that nobody reads, that of its maker."""
+    """The place of the last one in that order; of a tensor that no layer reads, that of its maker."""
     steps = (Step("a", (0,), (1,)), Step("b", (0,), (2,)), Step("c", (1, 2), (3,)))
     flow = Dataflow(steps, (4, 4, 4, 4), (0,), (3,))
     assert flow.last_reads([0, 1, 2]) == {0: 1, 1: 2, 2: 2, 3: 2}

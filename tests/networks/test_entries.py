@@ -216,7 +216,7 @@ def _refused(text: str, why: str, write_network: WriteNetwork) -> None:
 
 @pytest.mark.parametrize("last", ["block: many", "op: relu, repeat: 10000"])
 def test_a_hundred_thousand_layers(last: str, write_network: WriteNetwork) -> None:
-    """So many are read, ten times 10,000; with one more in front they are refused."""
+    """Ten times 10,000 are read; with one more in front they are refused."""
     many = "blocks: {many: {layers: [x: {op: relu, repeat: 10000}]}}\n"
     entries = "".join(f"  - a{number}: {{block: many}}\n" for number in range(9))
     text = f"{HEAD}{many}layers:\n{entries}  - last: {{{last}}}\n"

@@ -181,3 +181,13 @@ def test_the_last_size_that_is_looked_at_may_be_the_only_one() -> None:
     value = scope.symbol("H") - 999
     assert scope.require(Condition(value, "==", ""), value)
     assert requirements(scope) == ([], [FixedSize("H", 999, "")])
+
+
+@pytest.mark.parametrize("relation", [">=", "<="])
+def test_two_sizes_whose_expression_has_one_sign(relation: str) -> None:
+    """W times the remainder of H by 2 is 0 or more wherever it is looked at, and 0 at even sizes."""
+    scope = Scope({"H": 9, "W": 8})
+    height, width = scope.symbol("H"), scope.symbol("W")
+    value = width * (height - 2 * (height // 2))
+    scope.conditions.append(Condition(value if relation == ">=" else -value, relation, ""))
+    assert _shown(scope) == []
